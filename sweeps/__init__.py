@@ -1,0 +1,1 @@
+"""Many models: which trials run, and where."""

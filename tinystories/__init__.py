@@ -1,0 +1,1 @@
+"""One small language model: its data, its training, its stories. Knows nothing of sweeps."""

@@ -1,0 +1,146 @@
+"""What a model is and what a trial is: two frozen records, checked when made."""
+
+from dataclasses import dataclass, fields
+from typing import Any, Literal, get_args
+
+Axis = Literal["tokens", "flops", "seconds"]
+AXES: tuple[Axis, ...] = get_args(Axis)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelConfig:
+    """The shape of one GPT-Neo.
+
+    Raises:
+        ValueError: a size below 1, or a width that the heads do not divide.
+    """
+
+    depth: int
+    """Number of layers; layers 0, 2, 4, ... attend globally, layers 1, 3, 5, ... to the window."""
+    width: int
+    """Size of the residual stream."""
+    heads: int
+    """Number of attention heads; must divide the width."""
+    vocab_size: int
+    """Number of tokens the model knows. [token]"""
+    context: int = 256
+    """Longest sequence, and number of learned positions. [token]"""
+    window: int = 256
+    """How far back a local layer sees, the token itself included. [token]"""
+
+    def __post_init__(self) -> None:
+        _require_positive(self, "depth", "width", "heads", "vocab_size", "context", "window")
+        if self.width % self.heads:
+            raise ValueError(
+                f"width {self.width} is not divisible by heads {self.heads}; "
+                f"allowed heads: {', '.join(map(str, divisors(self.width)))}"
+            )
+
+    @property
+    def head_dim(self) -> int:
+        """Size of one attention head."""
+        return self.width // self.heads
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrialConfig:
+    """One training run: shape, budget and recipe. Everything that the result depends on but the data.
+
+    Raises:
+        ValueError: a field out of its range; the message names field, value and range.
+    """
+
+    depth: int
+    """Number of layers."""
+    width: int
+    """Size of the residual stream."""
+    heads: int
+    """Number of attention heads; must divide the width."""
+    axis: Axis = "tokens"
+    """What the budget is counted in; evaluations are evenly spaced on it, so trials are compared at equal cost."""
+    budget: float
+    """Length of the full training run. [token, FLOP or second, as `axis` says]"""
+    evaluations: int = 9
+    """Evaluations of the validation file over the full budget, evenly spaced; the last is at its end."""
+    context: int = 256
+    """Length of a training sequence. [token]"""
+    window: int = 256
+    """How far back a local layer sees. [token]"""
+    batch_size: int = 16
+    """Sequences per update."""
+    learning_rate: float = 2e-3
+    """Peak rate at width 256; see `scale_learning_rate`."""
+    scale_learning_rate: bool = True
+    """Multiply the rate of the hidden matrices by 256 / width, so that every width gets its own."""
+    weight_decay: float = 0.1
+    """Decoupled weight decay of the matrices; vectors have none."""
+    gradient_clip: float = 1.0
+    """Largest norm of the gradient."""
+    warmup: float = 0.02
+    """Share of the budget in which the rate rises from 0. [0, 1)"""
+    cooldown: float = 0.2
+    """Share of the budget at its end in which the rate falls to 0. [0, 1)"""
+    seed: int = 0
+    """Seeds the weights and the order of the data."""
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Precision of the matrix products; auto: bfloat16 where the hardware has it."""
+
+    def __post_init__(self) -> None:
+        _require_positive(self, "budget", "evaluations", "batch_size", "learning_rate", "gradient_clip")
+        if self.axis not in AXES:
+            raise ValueError(f"axis {self.axis!r} is not one of {', '.join(AXES)}")
+        if self.weight_decay < 0:
+            raise ValueError(f"weight_decay {self.weight_decay} is below 0")
+        if not (0 <= self.warmup and 0 <= self.cooldown and self.warmup + self.cooldown < 1):
+            raise ValueError(
+                f"warmup {self.warmup} and cooldown {self.cooldown}: shares of the budget, together below 1"
+            )
+        self.model(vocab_size=1)
+
+    def model(self, vocab_size: int) -> ModelConfig:
+        """The model that this trial trains on data of `vocab_size` tokens."""
+        return ModelConfig(
+            depth=self.depth,
+            width=self.width,
+            heads=self.heads,
+            vocab_size=vocab_size,
+            context=self.context,
+            window=self.window,
+        )
+
+    @property
+    def tokens_per_step(self) -> int:
+        """Tokens in one update. [token]"""
+        return self.batch_size * self.context
+
+
+def divisors(number: int) -> list[int]:
+    """All divisors of a positive number, ascending."""
+    return [candidate for candidate in range(1, number + 1) if number % candidate == 0]
+
+
+def field_names(record: type[Any]) -> tuple[str, ...]:
+    """Names of a record's fields, in order."""
+    return tuple(field.name for field in fields(record))
+
+
+def parse_number(text: str | int | float) -> float:
+    """A number as people write it: 2M, 500k, 1.5B, 3e13.
+
+    Raises:
+        ValueError: not a number; the message shows what is allowed.
+    """
+    scale = {"k": 1e3, "m": 1e6, "b": 1e9}
+    raw = str(text).strip().replace("_", "").replace(",", "")
+    suffix = raw[-1:].lower()
+    try:
+        return float(raw[:-1]) * scale[suffix] if suffix in scale else float(raw)
+    except ValueError:
+        raise ValueError(f"{text!r} is not a number; write 2000000, 2M, 500k, 1.5B or 3e13") from None
+
+
+def _require_positive(record: object, *names: str) -> None:
+    for name in names:
+        value = getattr(record, name)
+        if not value > 0:
+            raise ValueError(f"{name} {value} must be above 0")

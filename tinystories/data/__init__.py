@@ -1,0 +1,1 @@
+"""Text to tokens: the built-in stories, cleaning, tokenizers, batches."""

@@ -1,0 +1,39 @@
+"""The one record that a training run yields, and everybody downstream shares."""
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Metrics:
+    """What is known of a trial at one evaluation. Names are the same in CSV files, Ray Tune and W&B."""
+
+    evaluation: int
+    """Number of this evaluation, 1 to `TrialConfig.evaluations`."""
+    step: int
+    """Updates made."""
+    tokens: int
+    """Tokens trained on. [token]"""
+    flops: float
+    """Training FLOPs spent, in closed form. [FLOP]"""
+    seconds: float
+    """Time spent in training steps and evaluations, over all resumes. [s]"""
+    train_loss: float
+    """Mean training loss since the last evaluation. [nat/token]"""
+    val_loss: float
+    """Mean loss over the whole validation file. [nat/token]"""
+    val_bpb: float
+    """The same per byte of validation text; comparable across tokenizers. [bit/byte]"""
+    best_val_loss: float
+    """Lowest val_loss of the trial so far. [nat/token]"""
+    learning_rate: float
+    """Rate of the last update, before scaling by width."""
+    tokens_per_second: float
+    """Training speed since the last evaluation, evaluation time left out. [token/s]"""
+    diverged: bool = False
+    """The loss was NaN, infinite or far above its start; the run has ended here."""
+
+    @property
+    def usable(self) -> bool:
+        """Whether the losses are finite numbers of a run that did not diverge."""
+        return not self.diverged and math.isfinite(self.val_loss)

@@ -1,0 +1,1 @@
+"""GPT-Neo, and its size in closed form."""
