@@ -1,5 +1,6 @@
 """What a model is and what a trial is: two frozen records, checked when made."""
 
+import math
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
@@ -134,9 +135,12 @@ def parse_number(text: str | int | float) -> float:
     raw = str(text).strip().replace("_", "").replace(",", "")
     suffix = raw[-1:].lower()
     try:
-        return float(raw[:-1]) * scale[suffix] if suffix in scale else float(raw)
+        number = float(raw[:-1]) * scale[suffix] if suffix in scale else float(raw)
     except ValueError:
-        raise ValueError(f"{text!r} is not a number; write 2000000, 2M, 500k, 1.5B or 3e13") from None
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError(f"{text!r} is not a number; write 2000000, 2M, 500k, 1.5B or 3e13")
+    return number
 
 
 def _require_positive(record: object, *names: str) -> None:

@@ -1,0 +1,110 @@
+"""The way to Ray: a cluster of this machine alone, or one that runs already."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+ANSWER_SECONDS = 25
+"""How long a cluster may take to answer. [s]"""
+
+SETTINGS = {
+    # Tune's own result files, tables and metric checks: the sweep's files and view replace them.
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    # Nothing is restored from Tune's snapshots, so they need not be frequent. [s]
+    "TUNE_GLOBAL_CHECKPOINT_S": "3600",
+    # How soon a dead Train worker is noticed; the default is 2 s. [s]
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",
+    # One helper process less per slot (190 MB); a preempted worker is met like a dead one.
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
+    # A GPU node that the autoscaler has still to start takes minutes. [s]
+    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "1800",
+    # Relative paths mean the same in a worker as in the driver.
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    # The driver owns the W&B runs.
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
+
+
+def connect(address: str | None) -> None:
+    """Start Ray on this machine, or join a running cluster.
+
+    Args:
+        address: host:port of a cluster's head, or auto; None starts a local one.
+
+    Raises:
+        ValueError: no cluster answers there.
+    """
+    os.environ.update(SETTINGS)
+    # Ray switches token authentication on by itself when a token file lies in the home folder.
+    os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+    import ray
+
+    if address is None:
+        ray.init(address="local", log_to_driver=False)
+        return
+    check_answers(address)
+    ray.init(address=address, log_to_driver=False, runtime_env={"env_vars": SETTINGS})
+
+
+def disconnect() -> None:
+    """Leave the cluster; one that `connect` started ends."""
+    import ray
+
+    ray.shutdown()
+
+
+def check_answers(address: str) -> None:
+    """Ask a cluster whether it is well, in a process that can be given up on.
+
+    Raises:
+        ValueError: it does not answer within `ANSWER_SECONDS`.
+    """
+    where = [] if address == "auto" else ["--address", address]
+    ray = str(Path(sys.executable).with_name("ray"))
+    try:
+        healthy = (
+            subprocess.run(
+                [ray, "health-check", *where],
+                timeout=ANSWER_SECONDS,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                check=False,
+            ).returncode
+            == 0
+        )
+    except subprocess.TimeoutExpired:
+        healthy = False
+    if not healthy:
+        raise ValueError(f"--address {address}: no Ray cluster answers there; give host:port or auto")
+
+
+def nodes() -> int:
+    """Nodes of the cluster that are alive."""
+    import ray
+
+    return sum(1 for node in ray.nodes() if node["Alive"])
+
+
+def slots(cpus_per_trial: int, gpus_per_trial: int) -> tuple[int, int]:
+    """How many trials the cluster runs at a time, and the GPUs of each; what the autoscaler may add counts.
+
+    Raises:
+        ValueError: not one trial fits.
+    """
+    import ray
+
+    now = ray.cluster_resources()
+    possible: dict[str, Any] = ray._private.state.state.get_max_resources_from_cluster_config() or {}
+    cpus, gpus = (max(now.get(key, 0), possible.get(key, 0)) for key in ("CPU", "GPU"))
+    if gpus and gpus_per_trial:
+        count, gpus_each, found = int(gpus // gpus_per_trial), gpus_per_trial, f"{gpus:g} GPUs"
+    else:
+        count, gpus_each, found = int(cpus // cpus_per_trial), 0, f"{cpus:g} CPUs"
+    if count < 1:
+        wanted = f"gpus_per_trial {gpus_per_trial}" if gpus and gpus_per_trial else f"cpus_per_trial {cpus_per_trial}"
+        raise ValueError(f"{wanted}: the cluster has only {found}")
+    return count, gpus_each

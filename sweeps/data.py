@@ -1,0 +1,63 @@
+"""What a sweep's trials train on: a data folder, a URI, or built-in stories made on the spot."""
+
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from tinystories.data.make_dataset import make_stories
+
+from sweeps.spec import StoriesData
+from tinystories import storage
+from tinystories.data.dataset import describe
+
+PROCESSED = Path("data/processed")
+"""Where make_dataset writes unless told otherwise."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Data:
+    """Data that exist."""
+
+    location: str
+    """Absolute folder, or URI."""
+    stories: StoriesData | None
+    """Settings of the built-in stories, if that is what the data are."""
+    vocab_size: int
+    """Number of tokens. [token]"""
+    tokenizer: str
+    """Such as bpe:4096."""
+    fingerprint: str
+    """Hash of the tokens and the tokenizer."""
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What the run folder remembers of them."""
+        return {name: getattr(self, name) for name in ("location", "tokenizer", "fingerprint")}
+
+
+def prepare(wanted: str | StoriesData | None) -> Data:
+    """Find the data, or make them if they are built-in stories.
+
+    Args:
+        wanted: a folder, a URI or stories; None: `data/processed` if it is there, else stories.
+
+    Raises:
+        FileNotFoundError: the folder or one of its files is missing.
+        ValueError: the files are damaged.
+    """
+    if wanted is None:
+        wanted = str(PROCESSED) if PROCESSED.exists() else StoriesData()
+    if isinstance(wanted, StoriesData):
+        location, stories = os.path.abspath(wanted.folder), wanted
+        make_stories(location, **asdict(stories))
+    else:
+        location, stories = wanted if storage.is_uri(wanted) else os.path.abspath(wanted), None
+    description = describe(location)
+    return Data(
+        location=location,
+        stories=stories,
+        vocab_size=description["vocab_size"],
+        tokenizer=description["tokenizer"],
+        fingerprint=description["fingerprint"],
+    )

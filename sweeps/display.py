@@ -1,0 +1,164 @@
+"""What a sweep shows: a live view on a terminal, a line a trial elsewhere, and the result at the end."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from sweeps.results import Result, ranked
+from sweeps.spec import Spec
+from sweeps.sweep import Running, Sweep
+
+LEADERS = 10
+"""Rows of the leaderboard."""
+COLOURS = {"completed": "green", "stopped": "yellow", "failed": "red", "diverged": "red"}
+
+
+class Display:
+    """Follows a sweep; a context manager around its run.
+
+    Args:
+        console: where to write; a live view needs a terminal, else every ended trial is a line.
+        sweep: what to show.
+        slots: trials at a time.
+    """
+
+    def __init__(self, console: Console, sweep: Sweep, *, slots: int) -> None:
+        self._console = console
+        self._sweep = sweep
+        self._slots = slots
+        self._shown = set(sweep.results)
+        self._live = Live(console=console, get_renderable=self._view, refresh_per_second=2, transient=True)
+
+    def __enter__(self) -> "Display":
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._live.stop()
+
+    def update(self) -> None:
+        """Print the trials that have ended since the last call, unless the live view shows them."""
+        for trial_id in [key for key in self._sweep.results if key not in self._shown]:
+            self._shown.add(trial_id)
+            if not self._console.is_terminal:
+                line = _ended(self._sweep.results[trial_id])
+                self._console.print(f"[{len(self._sweep.results)}/{self._sweep.spec.trials}] {line}")
+
+    def _view(self) -> Group:
+        sweep = self._sweep
+        ended, cap = len(sweep.results), sweep.spec.trials
+        lines = [
+            Text.assemble((sweep.spec.name, "bold"), f"  {budget(sweep.spec)}"),
+            _counts(sweep),
+            ProgressBar(total=cap, completed=min(ended, cap), width=60),
+            Text(f"elapsed {duration(sweep.seconds)}, {self._time_left()}", style="dim"),
+        ]
+        leaders = ranked(sweep.results.values())
+        if leaders:
+            lines.append(Text.assemble("best so far  ", (_best(leaders[0]), "bold green")))
+        return Group(*lines, _running(sweep.running.values(), sweep.spec))
+
+    def _time_left(self) -> str:
+        ended = [result.seconds for result in self._sweep.results.values() if result.seconds]
+        if not ended:
+            return "time left: known after the first trial"
+        left = max(0, self._sweep.spec.trials - len(self._sweep.results))
+        seconds = sum(ended) / len(ended) * left / self._slots
+        return f"about {duration(seconds)} left"
+
+
+def budget(spec: Spec) -> str:
+    """The budget of a trial in words."""
+    unit = {"tokens": "tokens", "flops": "FLOPs", "seconds": "seconds"}[spec.trial["axis"]]
+    return f"{spec.trials} trials of {number(spec.trial['budget'])} {unit}"
+
+
+def number(value: float) -> str:
+    """A count, short: 1.5M, 20k, 3.2e13."""
+    for limit, divisor, suffix in ((1e3, 1, ""), (1e6, 1e3, "k"), (1e9, 1e6, "M"), (1e12, 1e9, "B")):
+        if value < limit:
+            return f"{value / divisor:.3g}{suffix}"
+    return f"{value:.1e}".replace("e+", "e")
+
+
+def duration(seconds: float) -> str:
+    """A time as h:mm:ss, or m:ss below an hour."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def _counts(sweep: Sweep) -> Text:
+    statuses = Counter(result.status for result in sweep.results.values())
+    parts = [(f"{statuses[status]} {status}", COLOURS[status]) for status in COLOURS if statuses[status]]
+    parts.append((f"{len(sweep.running)} running", "cyan"))
+    return Text("  ").join(Text(text, style=style) for text, style in parts)
+
+
+def _running(trials: Iterable[Running], spec: Spec) -> Table:
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for heading in ("trial", "depth", "width", "heads", "evaluation", "val_loss", "tokens/s"):
+        table.add_column(heading, justify="right")
+    for trial in list(trials):
+        config, metrics = trial.config, trial.metrics
+        table.add_row(
+            trial.trial_id,
+            *(str(getattr(config, name)) for name in ("depth", "width", "heads")),
+            f"{metrics.evaluation if metrics else 0}/{spec.evaluations}",
+            f"{metrics.val_loss:.4f}" if metrics else "",
+            f"{metrics.tokens_per_second:,.0f}" if metrics else "",
+        )
+    return table
+
+
+def _best(result: Result) -> str:
+    return f"{result.shape}: {result.best_val_loss:.4f} nat/token (trial {result.trial_id})"
+
+
+def _ended(result: Result) -> str:
+    if result.status == "failed":
+        return f"{result.trial_id} failed: {result.shape}: {result.error}"
+    return f"{result.trial_id} {result.status}: {result.shape}, val_loss {result.val_loss:.4f}"
+
+
+def leaderboard(results: Iterable[Result]) -> Table:
+    """The best trials, best first."""
+    table = Table(title="Leaderboard", title_justify="left", header_style="bold")
+    for heading in ("", "trial", "status", "depth", "width", "heads"):
+        table.add_column(heading, justify="left" if heading == "status" else "right")
+    for heading in ("parameters", "tokens", "val_loss", "val_bpb", "time"):
+        table.add_column(heading, justify="right")
+    for rank, result in enumerate(ranked(results)[:LEADERS], start=1):
+        table.add_row(
+            str(rank),
+            result.trial_id,
+            Text(result.status, style=COLOURS[result.status]),
+            *(str(getattr(result, name)) for name in ("depth", "width", "heads")),
+            number(result.parameters),
+            number(result.tokens),
+            f"{result.val_loss:.4f}",
+            f"{result.val_bpb:.4f}",
+            duration(result.seconds),
+            style="bold" if rank == 1 else "",
+        )
+    return table
+
+
+def conclusion(results: Sequence[Result]) -> str:
+    """The best shape, in one sentence."""
+    leaders = ranked(results)
+    if not leaders:
+        return "No trial gave a usable loss; see the error column of results.csv."
+    best = leaders[0]
+    statuses = Counter(result.status for result in results)
+    others = ", ".join(f"{count} {status}" for status, count in statuses.items())
+    return (
+        f"Best of {len(results)} trials ({others}): {best.shape}, {number(best.parameters)} parameters, "
+        f"with val_loss {best.best_val_loss:.4f} nat/token after {number(best.tokens)} tokens."
+    )

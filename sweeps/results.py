@@ -1,0 +1,230 @@
+"""What a sweep leaves behind: the run folder's file names, one row a trial, one row an evaluation.
+
+`results.csv`, written whole whenever a trial ends:
+
+| column | meaning |
+|---|---|
+| trial_id | name of the trial, in the order of proposal |
+| status | completed: full budget; stopped: by ASHA; failed: an error; diverged: NaN, or loss far above its start |
+| depth, width, heads, learning_rate, seed | the configuration; learning_rate is the one at width 256 |
+| parameters, non_embedding_parameters | sizes in closed form |
+| tokens, flops, seconds | spent on training; seconds over all resumes |
+| val_loss, val_bpb | at the last evaluation [nat/token], [bit/byte] |
+| best_val_loss | lowest of the trial [nat/token] |
+| checkpoint | file of the best evaluation, relative to the run folder unless a URI; empty: not kept |
+| error | one line: why a trial failed |
+
+`curves.csv`, appended at every evaluation: `trial_id` and the fields of `tinystories.metrics.Metrics`.
+"""
+
+import csv
+import fcntl
+import io
+import math
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_type_hints
+
+from tinystories.config import field_names
+from tinystories.metrics import Metrics
+
+Status = Literal["completed", "stopped", "failed", "diverged"]
+Record = TypeVar("Record")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Result:
+    """One row of results.csv; the columns are described at the top of this module."""
+
+    trial_id: str
+    status: Status
+    depth: int
+    width: int
+    heads: int
+    learning_rate: float
+    seed: int
+    parameters: int
+    non_embedding_parameters: int
+    tokens: int = 0
+    flops: float = 0.0
+    seconds: float = 0.0
+    val_loss: float = math.nan
+    val_bpb: float = math.nan
+    best_val_loss: float = math.nan
+    checkpoint: str = ""
+    error: str = ""
+
+    @property
+    def usable(self) -> bool:
+        """Whether the trial has a loss to be ranked by."""
+        return self.status in ("completed", "stopped") and math.isfinite(self.best_val_loss)
+
+    @property
+    def shape(self) -> str:
+        """The shape as people say it."""
+        return f"depth {self.depth}, width {self.width}, heads {self.heads}"
+
+
+def ranked(results: Iterable[Result]) -> list[Result]:
+    """Usable trials, best first: full trials before stopped ones, as losses at unequal budgets do not compare."""
+    usable = (result for result in results if result.usable)
+    return sorted(usable, key=lambda result: (result.status != "completed", result.best_val_loss))
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Owner of the names in `runs/NAME/`."""
+
+    root: Path
+
+    @property
+    def spec(self) -> Path:
+        """The spec as run."""
+        return self.root / "spec.yaml"
+
+    @property
+    def results(self) -> Path:
+        """One row a trial."""
+        return self.root / "results.csv"
+
+    @property
+    def curves(self) -> Path:
+        """One row an evaluation."""
+        return self.root / "curves.csv"
+
+    @property
+    def data(self) -> Path:
+        """What the trials train on: location, tokenizer and fingerprint (JSON)."""
+        return self.root / "data.json"
+
+    @property
+    def seconds(self) -> Path:
+        """How long the sweep has run, over all its processes. [s]"""
+        return self.root / "seconds.txt"
+
+    @property
+    def study(self) -> Path:
+        """Optuna's storage (sqlite)."""
+        return self.root / "optuna.db"
+
+    @property
+    def log(self) -> Path:
+        """What Ray, Optuna and W&B have to say."""
+        return self.root / "sweep.log"
+
+    @property
+    def ray(self) -> Path:
+        """Ray's own files."""
+        return self.root / "ray"
+
+    @property
+    def checkpoints(self) -> Path:
+        """One folder a trial, unless the sweep has a `--storage` URI."""
+        return self.root / "checkpoints"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder for this process.
+
+        Raises:
+            ValueError: another process runs this sweep.
+        """
+        self.root.mkdir(parents=True, exist_ok=True)
+        with open(self.root / ".lock", "w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise ValueError(f"{self.root}: another process is running this sweep; wait for it") from None
+            yield
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file so that nobody ever reads half of it: aside, then renamed."""
+    aside = path.with_name(f".{path.name}.tmp")
+    with open(aside, "w", encoding="utf-8", newline="") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(aside, path)
+
+
+def write_results(path: Path, results: Iterable[Result]) -> None:
+    """Write results.csv whole."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, field_names(Result), lineterminator="\n")
+    writer.writeheader()
+    for result in results:
+        writer.writerow({name: _cell(value) for name, value in asdict(result).items()})
+    write_whole(path, text.getvalue())
+
+
+def read_results(path: Path) -> list[Result]:
+    """Read results.csv; a missing file is an empty sweep.
+
+    Raises:
+        ValueError: the file does not have the columns, or a cell is not of its type.
+    """
+    return [_parse(Result, row, path) for row in _rows(path, field_names(Result))]
+
+
+class Curves:
+    """Appends to curves.csv; each row reaches the disk whole, and a row torn by a crash is dropped on opening."""
+
+    columns = ("trial_id", *field_names(Metrics))
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        if not path.exists():
+            write_whole(path, ",".join(self.columns) + "\n")
+        text = path.read_bytes()
+        if not text.endswith(b"\n"):
+            os.truncate(path, text.rfind(b"\n") + 1)
+
+    def append(self, trial_id: str, metrics: Metrics) -> None:
+        """Add one evaluation."""
+        line = io.StringIO()
+        cells = [trial_id, *(_cell(value) for value in asdict(metrics).values())]
+        csv.writer(line, lineterminator="\n").writerow(cells)
+        with open(self.path, "a", encoding="utf-8") as file:
+            file.write(line.getvalue())
+
+
+def read_curves(path: Path) -> dict[str, list[Metrics]]:
+    """All evaluations by trial, in order; a missing file is an empty sweep."""
+    curves: dict[str, list[Metrics]] = {}
+    for row in _rows(path, Curves.columns):
+        curves.setdefault(row.pop("trial_id"), []).append(_parse(Metrics, row, path))
+    return curves
+
+
+def _rows(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
+    if not path.exists():
+        return []
+    with open(path, encoding="utf-8", newline="") as file:
+        reader = csv.DictReader(file)
+        if tuple(reader.fieldnames or ()) != columns:
+            raise ValueError(f"{path}: not the columns of this version: {', '.join(columns)}")
+        return list(reader)
+
+
+def _cell(value: Any) -> Any:
+    return "" if isinstance(value, float) and math.isnan(value) else value
+
+
+def _parse(record: type[Record], row: dict[str, str], path: Path) -> Record:
+    types = get_type_hints(record)
+    try:
+        return record(**{name: _value(types[name], cell) for name, cell in row.items()})
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(f"{path}: bad row {row}: {error}") from None
+
+
+def _value(kind: Any, cell: str) -> Any:
+    if kind is bool:
+        return cell == "True"
+    if kind is float:
+        return float(cell or "nan")
+    return int(cell) if kind is int else cell

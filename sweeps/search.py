@@ -1,0 +1,175 @@
+"""Which trials run, and which stop: Optuna proposes, ASHA stops. Knows nothing of Ray; the only optuna module."""
+
+import logging
+import math
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import optuna
+from optuna.samplers import TPESampler
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from sweeps.results import Status
+from sweeps.space import Assignment, Space
+
+DIVERGED_LOSS = 100.0
+"""What Optuna and ASHA are told of a trial that diverged. [nat/token]
+
+Finite, because a NaN leaves an Optuna trial RUNNING for ever; far above ln(65,536) = 11.1, the loss of guessing
+evenly among as many tokens as a uint16 file can hold, so that no honest trial ranks behind it.
+"""
+
+REPEATS = 4
+"""How many configurations the sampler may propose again before one of the untried is drawn at random."""
+
+
+class SuccessiveHalving:
+    """ASHA, the stopping variant: at each rung a trial goes on if it is among the best 1/eta that reached it.
+
+    Decisions are taken at once from what has been reported so far, so nobody waits for slower trials; the first
+    to reach a rung always goes on.
+
+    Source: Li et al. 2020, arXiv:1810.05934, section 3.2; stopping instead of pausing as in its appendix.
+    """
+
+    def __init__(self, *, eta: int, rungs: Sequence[int]) -> None:
+        self.eta = eta
+        self.losses: dict[int, dict[str, float]] = {rung: {} for rung in rungs}
+
+    def report(self, trial_id: str, evaluation: int, loss: float) -> bool:
+        """Record a loss and say whether the trial may go on.
+
+        Args:
+            loss: finite; a diverged trial is told as `DIVERGED_LOSS`.
+        """
+        assert math.isfinite(loss)
+        if evaluation not in self.losses:
+            return True
+        rung = self.losses[evaluation]
+        rung[trial_id] = loss
+        promoted = max(1, len(rung) // self.eta)
+        return sorted(rung, key=lambda key: (rung[key], key)).index(trial_id) < promoted
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A configuration to train, under the name that the trial keeps for ever."""
+
+    trial_id: str
+    assignment: Assignment
+    resumed: bool = False
+
+
+class Search:
+    """The Optuna study behind a sweep: asks for new configurations, tells what became of them.
+
+    Every trial that was asked for ends as COMPLETE, PRUNED (with its intermediate values) or FAIL. The study is
+    on disk after every call, so a driver that is killed leaves its unfinished trials RUNNING there, and
+    `unfinished` hands them to the next one.
+    """
+
+    def __init__(self, space: Space, *, seed: int, storage: Path | None = None) -> None:
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        logging.getLogger("alembic").setLevel(logging.ERROR)
+        self._space = space
+        self._study = optuna.create_study(
+            study_name="sweep", storage=f"sqlite:///{storage}" if storage else None, load_if_exists=True
+        )
+        trials = self._study.get_trials(deepcopy=False)
+        # A fresh draw after a restart: the seed alone would propose the first trials again.
+        self._study.sampler = TPESampler(seed=seed + len(trials), constant_liar=True)
+        self._random = random.Random(seed + len(trials))
+        self._numbers: dict[str, int] = {}
+        self._seen: dict[tuple[tuple[str, float], ...], FrozenTrial | None] = {}
+        for trial in trials:
+            self._remember(trial)
+
+    def _remember(self, trial: FrozenTrial) -> None:
+        attributes = trial.user_attrs
+        if "trial_id" in attributes:
+            self._numbers[attributes["trial_id"]] = trial.number
+            self._seen[_key(attributes["assignment"])] = trial
+
+    def unfinished(self) -> list[Proposal]:
+        """Trials that an earlier driver left without an end, oldest first."""
+        return [
+            Proposal(trial.user_attrs["trial_id"], trial.user_attrs["assignment"], resumed=True)
+            for trial in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+            if "trial_id" in trial.user_attrs
+        ]
+
+    def ask(self) -> Proposal:
+        """A configuration that was never proposed before; the caller stops at the size of the space."""
+        for _ in range(REPEATS):
+            trial = self._study.ask()
+            assignment = self._space.draw(trial)
+            key = _key(assignment)
+            if key not in self._seen:
+                return self._propose(trial, assignment)
+            self._answer(trial, self._seen[key])
+        return self._ask_untried()
+
+    def _propose(self, trial: Trial, assignment: Assignment) -> Proposal:
+        trial_id = f"{len(self._numbers):04d}"
+        trial.set_user_attr("assignment", assignment)
+        trial.set_user_attr("trial_id", trial_id)
+        self._numbers[trial_id] = trial.number
+        self._seen[_key(assignment)] = None
+        return Proposal(trial_id, assignment)
+
+    def _answer(self, repeat: Trial, known: FrozenTrial | None) -> None:
+        """Tell the sampler of a repeated configuration what its first trial gave, instead of training it again."""
+        if known is not None and known.state == TrialState.COMPLETE:
+            self._study.tell(repeat, known.value)
+        else:
+            self._study.tell(repeat, state=TrialState.FAIL)
+
+    def _ask_untried(self) -> Proposal:
+        untried = [a for a in self._space.configurations() if _key(a) not in self._seen]
+        assignment = self._random.choice(untried)
+        self._study.enqueue_trial(self._space.sampler_parameters(assignment))
+        trial = self._study.ask()
+        drawn = self._space.draw(trial)
+        assert drawn == assignment
+        return self._propose(trial, drawn)
+
+    def report(self, trial_id: str, evaluation: int, loss: float) -> None:
+        """Store an intermediate value; a second report of the same evaluation changes nothing."""
+        trial = self._trial(trial_id)
+        if evaluation not in self._frozen(trial_id).intermediate_values:
+            trial.report(loss, evaluation)
+
+    def tell(self, trial_id: str, status: Status, loss: float) -> None:
+        """End a trial.
+
+        Args:
+            loss: final loss of a completed trial; not looked at otherwise.
+        """
+        number = self._numbers[trial_id]
+        if status == "completed":
+            self._study.tell(number, loss)
+        elif status == "diverged":
+            self._study.tell(number, DIVERGED_LOSS)
+        else:
+            state = TrialState.PRUNED if status == "stopped" else TrialState.FAIL
+            self._study.tell(number, state=state)
+        self._remember(self._frozen(trial_id))
+
+    def _frozen(self, trial_id: str) -> FrozenTrial:
+        return self._study.get_trials(deepcopy=False)[self._numbers[trial_id]]
+
+    def _trial(self, trial_id: str) -> Trial:
+        return Trial(self._study, self._frozen(trial_id)._trial_id)
+
+
+def _key(assignment: Assignment) -> tuple[tuple[str, float], ...]:
+    return tuple(sorted(assignment.items()))
+
+
+def preview(space: Space, *, seed: int, count: int) -> Iterable[Proposal]:
+    """The configurations that a sweep would begin with; without results, later ones are drawn at random too."""
+    search = Search(space, seed=seed)
+    for _ in range(count):
+        yield search.ask()

@@ -1,0 +1,211 @@
+"""One sweep in progress: what was proposed, what came back, what follows from it. Knows nothing of Ray.
+
+The files of the run folder are the truth. Each step is written in an order that a kill at any moment leaves
+repairable: curves before decisions, results.csv before Optuna, checkpoints deleted last.
+"""
+
+import time
+from collections import deque
+from dataclasses import asdict, dataclass, replace
+
+from sweeps import results as files
+from sweeps.results import Curves, Result, RunFolder, Status, ranked
+from sweeps.search import DIVERGED_LOSS, Proposal, Search, SuccessiveHalving
+from sweeps.spec import Spec
+from sweeps.tracking import Tracker
+from tinystories import storage
+from tinystories.config import TrialConfig
+from tinystories.metrics import Metrics
+from tinystories.models import size
+
+
+@dataclass
+class Running:
+    """A trial that has not ended."""
+
+    trial_id: str
+    config: TrialConfig
+    metrics: Metrics | None = None
+    """Its last evaluation."""
+    checkpoint: str = ""
+    """Its best checkpoint so far."""
+
+
+class Sweep:
+    """The state of a sweep, and the three things that happen to it: propose, report, finish.
+
+    Args:
+        spec: what to do; `run_cap` may be larger than in an earlier run, which adds trials.
+        folder: where everything stands; an earlier run found there is continued.
+        vocab_size: of the data. [token]
+        tracker: owner of the W&B runs.
+        checkpoints: folder or URI that every worker reaches.
+        hours: time after which running trials stop at their next evaluation, over all runs of this sweep. [h]
+    """
+
+    def __init__(
+        self,
+        spec: Spec,
+        folder: RunFolder,
+        *,
+        vocab_size: int,
+        tracker: Tracker,
+        checkpoints: str,
+        hours: float | None = None,
+    ) -> None:
+        self.spec = spec
+        self.folder = folder
+        self.checkpoints = checkpoints
+        self.results = {result.trial_id: result for result in files.read_results(folder.results)}
+        self.running: dict[str, Running] = {}
+        self.busy_seconds = 0.0
+        """Training and evaluation time that this process was told of, over all slots. [s]"""
+        self._vocab_size = vocab_size
+        self._tracker = tracker
+        self._hours = hours
+        self._started = time.monotonic()
+        self._earlier_seconds = float(folder.seconds.read_text()) if folder.seconds.exists() else 0.0
+        self._curves = Curves(folder.curves)
+        self._last = {trial_id: curve[-1] for trial_id, curve in files.read_curves(folder.curves).items()}
+        self._search = Search(spec.space, seed=spec.seed, storage=folder.study)
+        self._halving = SuccessiveHalving(eta=spec.early_terminate.eta if spec.early_terminate else 2, rungs=spec.rungs)
+        self._unfinished = deque(self._recover())
+
+    def _recover(self) -> list[Proposal]:
+        """Bring ASHA and Optuna up to the files, and find the trials to go on with."""
+        for trial_id, curve in files.read_curves(self.folder.curves).items():
+            for metrics in curve:
+                self._halving.report(trial_id, metrics.evaluation, self._loss(metrics))
+        unfinished = []
+        for proposal in self._search.unfinished():
+            if proposal.trial_id in self.results:
+                self._tell(self.results[proposal.trial_id])
+            else:
+                unfinished.append(proposal)
+        return unfinished
+
+    def _loss(self, metrics: Metrics) -> float:
+        return getattr(metrics, self.spec.metric) if metrics.usable else DIVERGED_LOSS
+
+    @property
+    def seconds(self) -> float:
+        """Time that this sweep has run, over all its processes; time between them does not count. [s]"""
+        return self._earlier_seconds + time.monotonic() - self._started
+
+    @property
+    def out_of_time(self) -> bool:
+        """Whether `hours` are used up."""
+        return self._hours is not None and self.seconds >= 3600 * self._hours
+
+    @property
+    def done(self) -> bool:
+        """Whether every trial of the sweep has ended."""
+        return len(self.results) >= self.spec.trials
+
+    def propose(self) -> Running | None:
+        """The next trial to run: first those left unfinished, then new ones; None when there are no more."""
+        if self.out_of_time:
+            return None
+        proposal = self._unfinished.popleft() if self._unfinished else self._ask()
+        if proposal is None:
+            return None
+        trial = Running(
+            proposal.trial_id,
+            self.spec.trial_config(proposal.assignment),
+            metrics=self._last.get(proposal.trial_id),
+        )
+        self.running[trial.trial_id] = trial
+        config = asdict(trial.config) | self._sizes(trial.config)
+        self._tracker.start(trial.trial_id, config, resumed=proposal.resumed)
+        return trial
+
+    def _ask(self) -> Proposal | None:
+        if len(self.results) + len(self.running) >= self.spec.trials:
+            return None
+        return self._search.ask()
+
+    def report(self, trial_id: str, metrics: Metrics, checkpoint: str) -> bool:
+        """Take in an evaluation, and say whether the trial may go on.
+
+        A trial that resumes reports its last checkpoint's evaluation again, since the driver that it first
+        reported it to may have been killed; what is known already changes nothing.
+        """
+        trial = self.running[trial_id]
+        known = self._last.get(trial_id)
+        if known is None or metrics.evaluation > known.evaluation:
+            self._curves.append(trial_id, metrics)
+            self._search.report(trial_id, metrics.evaluation, self._loss(metrics))
+            self._tracker.log(trial_id, metrics)
+            self._last[trial_id] = metrics
+            self.busy_seconds += metrics.seconds - (known.seconds if known else 0)
+        trial.metrics, trial.checkpoint = metrics, checkpoint
+        return self._halving.report(trial_id, metrics.evaluation, self._loss(metrics))
+
+    def finish(self, trial_id: str, status: Status, error: str = "") -> Result:
+        """End a trial: its row, Optuna, W&B, and the checkpoints that need not be kept."""
+        result = self._result(self.running.pop(trial_id), status, error)
+        self.results[trial_id] = result
+        dropped = self._drop_checkpoints()
+        self._write()
+        self._tell(result)
+        self._tracker.end(trial_id, status, asdict(self.results[trial_id]))
+        for path in dropped:
+            storage.delete(path)
+        return self.results[trial_id]
+
+    def _tell(self, result: Result) -> None:
+        self._search.tell(result.trial_id, result.status, getattr(result, self.spec.metric))
+
+    def _result(self, trial: Running, status: Status, error: str) -> Result:
+        metrics = trial.metrics
+        config = trial.config
+        spent = {
+            name: getattr(metrics, name)
+            for name in ("tokens", "flops", "seconds", "val_loss", "val_bpb", "best_val_loss")
+            if metrics is not None
+        }
+        return Result(
+            trial_id=trial.trial_id,
+            status=status,
+            depth=config.depth,
+            width=config.width,
+            heads=config.heads,
+            learning_rate=config.learning_rate,
+            seed=config.seed,
+            checkpoint=self._relative(trial.checkpoint),
+            error=" ".join(error.split()),
+            **self._sizes(config),
+            **spent,
+        )
+
+    def _sizes(self, config: TrialConfig) -> dict[str, int]:
+        model = config.model(self._vocab_size)
+        return {
+            "parameters": size.parameters(model),
+            "non_embedding_parameters": size.non_embedding_parameters(model),
+        }
+
+    def _relative(self, checkpoint: str) -> str:
+        return checkpoint.removeprefix(f"{self.folder.root}/")
+
+    def _drop_checkpoints(self) -> list[str]:
+        """Forget the checkpoints of all ended trials but the best ones; returns the folders to delete."""
+        kept = {result.trial_id for result in ranked(self.results.values())[: self.spec.keep_checkpoints]}
+        dropped = []
+        for trial_id, result in self.results.items():
+            if result.checkpoint and trial_id not in kept:
+                self.results[trial_id] = replace(result, checkpoint="")
+                dropped.append(self.checkpoint_folder(trial_id))
+        return dropped
+
+    def checkpoint_folder(self, trial_id: str) -> str:
+        """Where a trial's checkpoints stand."""
+        return f"{self.checkpoints}/{trial_id}"
+
+    def _write(self) -> None:
+        files.write_results(self.folder.results, (self.results[key] for key in sorted(self.results)))
+        self.save_seconds()
+
+    def save_seconds(self) -> None:
+        """Remember for the next process how long the sweep has run."""
+        files.write_whole(self.folder.seconds, f"{self.seconds:.1f}\n")

@@ -1,0 +1,62 @@
+"""AdamW with a rate for every width, and the schedule of that rate."""
+
+import math
+
+import torch
+from torch import nn
+
+from tinystories.config import TrialConfig
+from tinystories.models.model import GPTNeo
+
+BASE_WIDTH = 256
+"""Width at which `TrialConfig.learning_rate` is given."""
+BETAS = (0.9, 0.95)
+"""Source: model card of roneneldan/TinyStories-33M."""
+
+
+def make_optimizer(model: GPTNeo, trial: TrialConfig) -> torch.optim.AdamW:
+    """AdamW over all parameters; every group carries the factor `scale` on the learning rate.
+
+    The hidden matrices learn at 256 / width of the rate: with Adam, an update of the same rate moves a wider
+    layer's output more. Embeddings, biases and norms are not scaled, their outputs do not sum over the width.
+    Only the hidden matrices decay: decayed embeddings shrink, and the norm behind them then turns that into
+    larger and larger gradients.
+
+    Source: rate of Adam in Yang et al. 2022, arXiv:2203.03466, table 8, and Everett et al. 2024, arXiv:2407.05872;
+    no decay of embeddings in OLMo 2, arXiv:2501.00656, after Takase et al. 2023, arXiv:2312.16903.
+    """
+    hidden = [module.weight for module in model.modules() if isinstance(module, nn.Linear)]
+    matrices = set(hidden)
+    others = [parameter for parameter in model.parameters() if parameter not in matrices]
+    scale = BASE_WIDTH / trial.width if trial.scale_learning_rate else 1.0
+    groups = [
+        {"params": hidden, "scale": scale, "weight_decay": trial.weight_decay},
+        {"params": others, "scale": 1.0, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=trial.learning_rate, betas=BETAS, fused=True)
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Give every group the rate for the next update, times the group's scale."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group["scale"]
+
+
+def learning_rate(progress: float, trial: TrialConfig) -> float:
+    """The rate at a share of the budget: linear warm-up, constant, cool-down to 0 as 1 - sqrt.
+
+    Runs of any length share all but the cool-down, so their losses are comparable at equal cost, which those
+    of a cosine schedule are not.
+
+    Args:
+        progress: share of the budget that is spent; beyond 1 the rate stays 0.
+        trial: peak rate, and the shares of warm-up and cool-down.
+
+    Source: Haegele et al. 2024, arXiv:2405.18392.
+    """
+    if progress < trial.warmup:
+        return trial.learning_rate * progress / trial.warmup
+    left = max(0.0, 1.0 - progress)
+    if left < trial.cooldown:
+        return trial.learning_rate * (1.0 - math.sqrt(1.0 - left / trial.cooldown))
+    return trial.learning_rate

@@ -1,0 +1,75 @@
+"""Files on local disks and in object stores alike: a location is a path or a URI (s3://, gs://, file:///)."""
+
+import os
+import uuid
+from pathlib import Path
+
+from pyarrow import fs
+
+
+def _open(location: str | Path) -> tuple[fs.FileSystem, str]:
+    text = str(location)
+    if "://" in text:
+        return fs.FileSystem.from_uri(text)
+    return fs.LocalFileSystem(), os.path.abspath(text)
+
+
+def is_uri(location: str | Path) -> bool:
+    """Whether a location is a URI rather than a path."""
+    return "://" in str(location)
+
+
+def write(location: str, content: bytes) -> None:
+    """Write a whole file, or none: object stores do so by nature, local disks by writing aside and renaming.
+
+    Raises:
+        OSError: the disk is full, or the store does not answer.
+    """
+    system, path = _open(location)
+    if not isinstance(system, fs.LocalFileSystem):
+        with system.open_output_stream(path) as stream:
+            stream.write(content)
+        return
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    aside = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        with open(aside, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(aside, target)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def read(location: str) -> bytes:
+    """The content of a file.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    system, path = _open(location)
+    with system.open_input_stream(path, compression=None) as stream:
+        return stream.read()
+
+
+def names(folder: str) -> list[str]:
+    """Names of the files in a folder, sorted; unfinished ones left out; a missing folder has none."""
+    system, path = _open(folder)
+    entries = system.get_file_info(fs.FileSelector(path, allow_not_found=True))
+    return sorted(
+        entry.base_name
+        for entry in entries
+        if entry.type == fs.FileType.File and not entry.base_name.endswith(".tmp")
+    )
+
+
+def delete(location: str) -> None:
+    """Delete a file, or a folder with all it holds; nothing to delete is fine."""
+    system, path = _open(location)
+    kind = system.get_file_info(path).type
+    if kind == fs.FileType.Directory:
+        system.delete_dir(path)
+    elif kind == fs.FileType.File:
+        system.delete_file(path)
