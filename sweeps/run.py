@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import logging
 import os
 import shlex
 import shutil
@@ -167,7 +168,7 @@ def _start(
         checkpoints=mirror.checkpoints,
         hours=options.hours,
     )
-    from sweeps.slot import SlotConfig
+    from sweeps.worker import SlotConfig
 
     slot = SlotConfig(
         cpus=spec.cpus_per_trial,
@@ -192,6 +193,7 @@ def _quiet(log: Path) -> Iterator[Console]:
     with open(log, "a") as file, os.fdopen(os.dup(1), "w") as terminal:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", force=True)
         try:
             yield Console(file=terminal)
         finally:

@@ -183,11 +183,7 @@ def parse(raw: Mapping[str, Any]) -> Spec:
             raise ValueError(f"the sweep has no {required!r}; it must have name, parameters, run_cap, trial")
     trial = _trial(_mapping(raw["trial"], "trial"))
     space = _space(_mapping(raw["parameters"], "parameters"), trial)
-    settings = {
-        entry.name: _typed(raw[entry.name], entry.type, entry.name)
-        for entry in OPTIONAL
-        if entry.name in raw
-    }
+    settings = {entry.name: _typed(raw[entry.name], entry.type, entry.name) for entry in OPTIONAL if entry.name in raw}
     spec = Spec(
         name=_name(raw["name"]),
         metric=_metric(_mapping(raw.get("metric", {"name": "val_loss"}), "metric")),

@@ -4,6 +4,7 @@ The files of the run folder are the truth. Each step is written in an order that
 repairable: curves before decisions, results.csv before Optuna, checkpoints deleted last.
 """
 
+import logging
 import time
 from collections import deque
 from dataclasses import asdict, dataclass, replace
@@ -17,6 +18,8 @@ from tinystories import storage
 from tinystories.config import TrialConfig
 from tinystories.metrics import Metrics
 from tinystories.models import size
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -115,6 +118,7 @@ class Sweep:
             metrics=self._last.get(proposal.trial_id),
         )
         self.running[trial.trial_id] = trial
+        logger.info("trial %s: %s", trial.trial_id, proposal.assignment)
         config = asdict(trial.config) | self._sizes(trial.config)
         self._tracker.start(trial.trial_id, config, resumed=proposal.resumed)
         return trial
@@ -143,6 +147,7 @@ class Sweep:
 
     def finish(self, trial_id: str, status: Status, error: str = "") -> Result:
         """End a trial: its row, Optuna, W&B, and the checkpoints that need not be kept."""
+        logger.info("trial %s %s %s", trial_id, status, error)
         result = self._result(self.running.pop(trial_id), status, error)
         self.results[trial_id] = result
         dropped = self._drop_checkpoints()

@@ -7,8 +7,9 @@ from ray import tune
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from sweeps.slot import Job, Report, Slot, SlotConfig
+from sweeps.slot import Slot
 from sweeps.sweep import Sweep
+from sweeps.worker import Job, Report, SlotConfig
 
 HEAD = "node:__internal_head__"
 """Resource of the head node; a slot takes a crumb of it, since Tune refuses trials that take nothing."""

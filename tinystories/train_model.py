@@ -1,136 +1,173 @@
-"""Training one model: a generator that yields a record at every evaluation, and its command line."""
+"""Trains one model: `python -m tinystories.train_model --depth 4 --width 128 --heads 4 --tokens 2M`."""
 
-import copy
-import math
-import time
-from collections.abc import Iterator
-from contextlib import AbstractContextManager
-from dataclasses import fields
+import argparse
+import ast
+import inspect
+import sys
+from collections.abc import Sequence
+from dataclasses import MISSING, Field, fields
+from itertools import pairwise
+from typing import Any, get_args
 
 import torch
-from torch import Tensor, nn
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.text import Text
 
-from tinystories.checkpoint import Checkpoint
-from tinystories.config import TrialConfig
-from tinystories.data.dataset import Dataset
-from tinystories.evaluate import evaluate, to_device
+from tinystories import checkpoint, storage
+from tinystories.config import AXES, TrialConfig, parse_number
+from tinystories.data.dataset import TOKENIZER, Dataset, open_dataset
+from tinystories.data.make_dataset import make_stories
 from tinystories.metrics import Metrics
-from tinystories.models.model import GPTNeo
-from tinystories.models.size import flops_per_step, steps
-from tinystories.optim import learning_rate, make_optimizer, set_learning_rate
+from tinystories.models.size import parameters
+from tinystories.trainer import Trainer
 
-CHECK_EVERY = 50
-"""Updates between two looks at the training loss, each of which makes a GPU wait. [update]"""
-DIVERGED = 1.5
-"""A loss this many times the first one ends the run: a model that is worse than its random start by half is
-confidently wrong, which spikes of healthy runs are not."""
+DATA = "data/processed"
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells give it: 128 + SIGINT."""
 
 
-class Trainer:
-    """Trains one model on one device, deterministically on a CPU.
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Train, or go on training, the model that the command line describes; returns the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        trainer = _prepare(options)
+        metrics = _train(trainer, options.out)
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from the last evaluation", file=sys.stderr)
+        return INTERRUPTED
+    if metrics.diverged:
+        print(f"diverged at step {metrics.step}; try a lower --learning_rate", file=sys.stderr)
+        return 1
+    print(
+        f"val_loss {metrics.val_loss:.4f} nat/token, val_bpb {metrics.val_bpb:.4f} bit/byte; make a story: "
+        f'python -m tinystories.predict_model {options.out} --prompt "Once upon a time"'
+    )
+    return 0
 
-    Args:
-        config: what to train.
-        dataset: what to train it on.
-        resume: the state to go on from; the run is then the one that was not interrupted.
-        device: auto, cpu or cuda; auto takes the GPU when there is one.
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tinystories.train_model", description=__doc__)
+    parser.add_argument("--data", default=DATA, help=f"dataset, folder or URI (default: {DATA})")
+    parser.add_argument("--out", default="models/one", help="folder of the model (default: models/one)")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
+    parser.add_argument("--threads", type=int, help="CPU threads (default: one a core)")
+    budget = parser.add_mutually_exclusive_group(required=True)
+    for axis in AXES:
+        budget.add_argument(f"--{axis}", type=_number, help=f"length of the training in {axis}, such as 2M")
+    descriptions = _descriptions(TrialConfig)
+    for field in fields(TrialConfig):
+        if field.name not in ("axis", "budget"):
+            parser.add_argument(f"--{field.name}", **_flag(field, descriptions[field.name]))
+    return parser
+
+
+def _number(text: str) -> float:
+    try:
+        return parse_number(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _flag(field: Field[Any], description: str) -> dict[str, Any]:
+    """What argparse needs to know of a field of TrialConfig."""
+    if field.default is MISSING:
+        return {"type": field.type, "required": True, "help": description}
+    options = {"default": field.default, "help": f"{description} (default: {field.default})"}
+    if field.type is bool:
+        return {"action": argparse.BooleanOptionalAction, **options}
+    if choices := get_args(field.type):
+        return {"choices": choices, **options}
+    return {"type": field.type, **options}
+
+
+def _descriptions(record: type[Any]) -> dict[str, str]:
+    """The docstrings under the fields of a record, which Python itself does not keep."""
+    definition = ast.parse(inspect.getsource(record)).body[0]
+    assert isinstance(definition, ast.ClassDef)
+    return {
+        ast.unparse(field.target): ast.literal_eval(text.value)
+        for field, text in pairwise(definition.body)
+        if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr)
+    }
+
+
+def _prepare(options: argparse.Namespace) -> Trainer:
+    """A trainer at its start, or at the latest checkpoint of its folder.
 
     Raises:
-        ValueError: the budget is too short for its evaluations, or `resume` is of another trial or other data.
+        ValueError: an option out of range, or a folder that holds another trial.
+        OSError: the data cannot be read, or the folder cannot be written.
     """
+    config = _config(options)
+    if options.threads is not None:
+        if options.threads < 1:
+            raise ValueError(f"threads {options.threads} must be above 0")
+        torch.set_num_threads(options.threads)
+    dataset = _open(options.data)
+    latest = checkpoint.latest(options.out)
+    try:
+        resume = checkpoint.load(latest) if latest else None
+        trainer = Trainer(config, dataset, resume=resume, device=options.device)
+    except ValueError as error:
+        raise ValueError(f"{latest}: {error}" if latest else error) from None
+    storage.write(f"{options.out}/{TOKENIZER}", (dataset.folder / TOKENIZER).read_bytes())
+    return trainer
 
-    def __init__(
-        self, config: TrialConfig, dataset: Dataset, *, resume: Checkpoint | None = None, device: str = "auto"
-    ) -> None:
-        self.config = config
-        self.dataset = dataset
-        self.device = _device(device)
-        self.model = _seeded_model(config, dataset.vocab_size).to(self.device)
-        self.optimizer = make_optimizer(self.model, config)
-        self.steps = steps(config, dataset.vocab_size)
-        self.step = 0
-        self.metrics: Metrics | None = None
-        self._flops_per_step = flops_per_step(config, dataset.vocab_size)
-        self._autocast = _autocast(config, self.device)
-        self._first_loss = math.nan
-        self._training_seconds = 0.0
-        if resume:
-            _require_same(resume, config, dataset)
-            self._restore(resume)
 
-    def run(self) -> Iterator[Metrics]:
-        """Train to the end of the budget; a record at every evaluation, the last one at a divergence.
+def _config(options: argparse.Namespace) -> TrialConfig:
+    axis = next(axis for axis in AXES if getattr(options, axis) is not None)
+    recipe = {
+        field.name: getattr(options, field.name)
+        for field in fields(TrialConfig)
+        if field.name not in ("axis", "budget")
+    }
+    return TrialConfig(axis=axis, budget=getattr(options, axis), **recipe)
 
-        Evaluation k of n comes at the first update that has spent k/n of the budget, and after at least one.
-        A caller may stop asking at any time.
-        """
-        done = self.metrics.evaluation if self.metrics else 0
-        for evaluation in range(done + 1, self.config.evaluations + 1):
-            self.metrics = self._train_and_evaluate(evaluation)
-            yield self.metrics
-            if self.metrics.diverged:
-                return
 
-    def checkpoint(self) -> Checkpoint:
-        """The state at the last record, to be asked for before the next one."""
-        assert self.metrics, "no evaluation yet"
-        return Checkpoint(
-            config=self.config,
-            model_config=self.model.config,
-            data_fingerprint=self.dataset.fingerprint,
-            tokenizer=self.dataset.tokenizer,
-            metrics=self.metrics,
-            model=copy.deepcopy(self.model.state_dict()),
-            optimizer=copy.deepcopy(self.optimizer.state_dict()),
-            first_loss=self._first_loss,
-            training_seconds=self._training_seconds,
-        )
+def _open(data: str) -> Dataset:
+    try:
+        return open_dataset(data)
+    except FileNotFoundError:
+        if data != DATA:
+            raise
+        print(f"no dataset in {data}: making one of built-in stories", file=sys.stderr)
+        return open_dataset(make_stories(data))
 
-    @property
-    def progress(self) -> float:
-        """Share of the budget that is spent."""
-        return self.step / self.steps if self.steps else self._training_seconds / self.config.budget
 
-    def _train_and_evaluate(self, evaluation: int) -> Metrics:
-        first_step, trained_before = self.step, self._training_seconds
-        started = time.perf_counter()
-        train_loss = self._train_until(evaluation)
-        updates, training_seconds = self.step - first_step, self._training_seconds - trained_before
-        val_loss = val_bpb = math.inf
-        if not self._diverged(train_loss):
-            with self._autocast:
-                val_loss, val_bpb = evaluate(self.model, self.dataset, batch_size=self.config.batch_size)
-        before = self.metrics
-        return Metrics(
-            evaluation=evaluation,
-            step=self.step,
-            tokens=self.step * self.config.tokens_per_step,
-            flops=float(self.step * self._flops_per_step),
-            seconds=(before.seconds if before else 0.0) + time.perf_counter() - started,
-            train_loss=train_loss,
-            val_loss=val_loss,
-            val_bpb=val_bpb,
-            best_val_loss=min(before.best_val_loss if before else math.inf, val_loss),
-            learning_rate=self._rate,
-            tokens_per_second=updates * self.config.tokens_per_step / training_seconds,
-            diverged=self._diverged(val_loss),
-        )
+def _train(trainer: Trainer, out: str) -> Metrics:
+    """Train to the end with a progress bar, a line and a checkpoint at every evaluation; the last record."""
+    console = Console(stderr=True, highlight=False)
+    count = parameters(trainer.model.config)
+    console.print(f"{count:,} parameters on {trainer.device.type}, {trainer.precision}", soft_wrap=True)
+    if trainer.metrics:
+        console.print(f"{out} was trained up to here:\n{_line(trainer, trainer.metrics)}", soft_wrap=True)
+    with Live(get_renderable=lambda: _status(trainer), console=console, transient=True):
+        for metrics in trainer.run():
+            console.print(_line(trainer, metrics), soft_wrap=True)
+            if not metrics.diverged:
+                checkpoint.save(trainer.checkpoint(), out)
+    assert trainer.metrics
+    return trainer.metrics
 
-    def _train_until(self, evaluation: int) -> float:
-        """Update until the evaluation is due; the mean loss, or the loss that shows a divergence. [nat/token]"""
-        target = evaluation / self.config.evaluations
-        first_step = self.step
-        total = torch.zeros((), device=self.device)
-        while self.step == first_step or self.progress < target:
-            started = time.perf_counter()
-            loss = self._update()
-            total += loss
-            if self.step == 1:
-                self._first_loss = loss.item()
-            if self.step % CHECK_EVERY == 0 and self._diverged(latest := loss.item()):
-                return latest
-            self._training_seconds += time.perf_counter() - started
-        started = time.perf_counter()
-        mean = total.item() / (self.step - first_step)  # waits for a GPU, whose work is part of the time
-        self._training_seconds += time.perf_counter() - started
-        return mean
+
+def _status(trainer: Trainer) -> Group:
+    """The progress bar. The screen asks for it, so that training need not know of a screen."""
+    text = Text(f"step {trainer.step:,}  loss {trainer.seen_loss:.3f}  {min(1, trainer.progress):.0%}")
+    return Group(ProgressBar(total=1, completed=trainer.progress, width=60), text)
+
+
+def _line(trainer: Trainer, metrics: Metrics) -> str:
+    return (
+        f"evaluation {metrics.evaluation}/{trainer.config.evaluations}  tokens {metrics.tokens:,}  "
+        f"train_loss {metrics.train_loss:.4f}  val_loss {metrics.val_loss:.4f}  "
+        f"val_bpb {metrics.val_bpb:.4f}  {metrics.tokens_per_second:,.0f} tokens/s"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

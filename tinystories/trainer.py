@@ -18,7 +18,7 @@ from tinystories.models.model import GPTNeo
 from tinystories.models.size import flops_per_step, steps
 from tinystories.optim import learning_rate, make_optimizer, set_learning_rate
 
-CHECK_EVERY = 50
+LOOK_EVERY = 50
 """Updates between two looks at the training loss, each of which makes the host wait for a GPU. [update]"""
 DIVERGED = 1.5
 """A loss above this many times the first one ends the run: half as bad again as random weights is confidently
@@ -46,15 +46,17 @@ class Trainer:
         self.dataset = dataset
         self.steps = steps(config, dataset.vocab_size)
         self.device = _device(device)
+        self.precision = _precision(config.dtype, self.device)
         self.model = _seeded_model(config, dataset.vocab_size).to(self.device)
         self.optimizer = make_optimizer(self.model, config)
         self.metrics: Metrics | None = None
         self.step = 0
+        self.seen_loss = math.inf
         self._rate = 0.0
         self._first_loss = math.inf
         self._training_seconds = 0.0
         self._flops_per_step = flops_per_step(config, dataset.vocab_size)
-        self._autocast = _autocast(config, self.device)
+        self._autocast = torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bfloat16")
         if resume:
             self._restore(resume)
 
@@ -126,21 +128,19 @@ class Trainer:
 
     def _train_until(self, evaluation: int) -> float:
         """Update until the evaluation is due; the mean loss, or the one that shows a divergence. [nat/token]"""
-        first_step, target = self.step, evaluation / self.config.evaluations
+        first_step, target, diverged = self.step, evaluation / self.config.evaluations, False
         total = torch.zeros((), device=self.device)
         started = time.perf_counter() - self._training_seconds
         # At least one update: a slow one can make two evaluations due in a budget of seconds.
-        while self.step == first_step or self.progress < target:
+        while self.step == first_step or (self.progress < target and not diverged):
             loss = self._update()
             total += loss
-            if self.step == 1:
-                self._first_loss = loss.item()
-            if self.step % CHECK_EVERY == 0 and self._diverged(loss.item()):
-                return loss.item()
+            if self.step % LOOK_EVERY == 1:
+                diverged = self._look(loss.item())
             self._training_seconds = time.perf_counter() - started
         mean = total.item() / (self.step - first_step)
-        self._training_seconds = time.perf_counter() - started  # now with the GPU's unfinished work
-        return mean
+        self._training_seconds = time.perf_counter() - started  # now with what the GPU had left to do
+        return self.seen_loss if diverged else mean
 
     def _update(self) -> Tensor:
         """Train on one batch; its loss, left on the device. [nat/token]"""
@@ -161,6 +161,13 @@ class Trainer:
         self.step += 1
         return loss.detach()
 
+    def _look(self, loss: float) -> bool:
+        """Take note of a training loss; whether it shows a divergence."""
+        self.seen_loss = loss
+        if self.step == 1:
+            self._first_loss = loss
+        return self._diverged(loss)
+
     def _diverged(self, loss: float) -> bool:
         return not loss <= DIVERGED * self._first_loss or not math.isfinite(loss)
 
@@ -180,14 +187,12 @@ def _seeded_model(config: TrialConfig, vocab_size: int) -> GPTNeo:
         return GPTNeo(config.model(vocab_size))
 
 
-def _autocast(config: TrialConfig, device: torch.device) -> torch.autocast:
-    """The precision of the matrix products; weights and optimiser stay in float32."""
-    bfloat16 = config.dtype == "bfloat16" or (config.dtype == "auto" and _has_fast_bfloat16(device))
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=bfloat16)
-
-
-def _has_fast_bfloat16(device: torch.device) -> bool:
-    return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+def _precision(dtype: str, device: torch.device) -> str:
+    """Precision of the matrix products; weights and optimiser are float32 in any case."""
+    if dtype != "auto":
+        return dtype
+    has_bfloat16 = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    return "bfloat16" if has_bfloat16 else "float32"
 
 
 def _require_same(checkpoint: Checkpoint, config: TrialConfig, dataset: Dataset) -> None:

@@ -63,10 +63,7 @@ def test_an_epoch_deals_every_window_once(folder: Path, context: int) -> None:
     dataset = open_dataset(folder)
     count = max(1, 1000 // context - 1)
     for epoch in range(3):
-        draws = [
-            dataset.batch(seed=1, step=epoch * count + i, batch_size=1, context=context)[0]
-            for i in range(count)
-        ]
+        draws = [dataset.batch(seed=1, step=epoch * count + i, batch_size=1, context=context)[0] for i in range(count)]
         starts = np.sort(np.concatenate(draws)[:, 0])
         assert np.all(np.diff(starts) == context)
         assert starts[0] < context
@@ -93,13 +90,9 @@ def test_batch_refuses_a_context_longer_than_the_text(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(("batch_size", "context"), [(1, 10), (4, 10), (3, 17), (100, 1), (2, 102), (2, 500)])
-def test_validation_predicts_every_token_but_the_first_once(
-    folder: Path, batch_size: int, context: int
-) -> None:
+def test_validation_predicts_every_token_but_the_first_once(folder: Path, batch_size: int, context: int) -> None:
     batches = list(open_dataset(folder).validation_batches(batch_size=batch_size, context=context))
-    np.testing.assert_array_equal(
-        np.concatenate([targets.ravel() for _, targets in batches]), np.arange(1, 103)
-    )
+    np.testing.assert_array_equal(np.concatenate([targets.ravel() for _, targets in batches]), np.arange(1, 103))
     np.testing.assert_array_equal(np.concatenate([inputs.ravel() for inputs, _ in batches]), np.arange(102))
     lengths = [inputs_BL.shape[1] for inputs_BL, _ in batches]
     assert all(length == context for length in lengths[:-1])
@@ -168,9 +161,7 @@ def test_uri_is_copied_once_and_outlives_its_source(
     assert (again.folder / "train.bin").stat().st_mtime_ns == stamp
 
 
-def test_changed_remote_folder_is_copied_anew(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_changed_remote_folder_is_copied_anew(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TINYSTORIES_CACHE", str(tmp_path / "cache"))
     before = open_dataset(folder.as_uri())
     uri = folder.as_uri()
@@ -181,9 +172,7 @@ def test_changed_remote_folder_is_copied_anew(
     assert before.batch(seed=0, step=0, batch_size=2, context=8)[0].shape == (2, 8)
 
 
-def test_half_copied_remote_folder_is_not_used(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_half_copied_remote_folder_is_not_used(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TINYSTORIES_CACHE", str(tmp_path / "cache"))
     opened = open_dataset(folder.as_uri()).folder
     half = opened.with_name(f".{opened.name}.partial")

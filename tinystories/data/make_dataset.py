@@ -156,12 +156,13 @@ def _is_current(folder: Path, recipe: Recipe) -> bool:
     except (FileNotFoundError, ValueError):
         return False
     description = describe(folder)
-    settings = description["tokenizer"], description["seed"]
-    return settings == (str(recipe.tokenizer), recipe.seed) and all(
-        len(group) == len(description["sources"][use])
-        and all(map(lambda source, record: source.unchanged(record), group, description["sources"][use]))
-        for use, group in recipe.sources().items()
-    )
+    if (description["tokenizer"], description.get("seed")) != (str(recipe.tokenizer), recipe.seed):
+        return False
+    for use, group in recipe.sources().items():
+        records = description.get("sources", {}).get(use, [])
+        if len(group) != len(records) or not all(map(Source.unchanged, group, records)):
+            return False
+    return True
 
 
 def _require_replaceable(folder: Path) -> None:
@@ -188,17 +189,15 @@ def _progress() -> Progress:
 def _report(description: dict[str, Any], folder: Path, new: bool) -> None:
     """Print what the dataset holds, as a table."""
     splits = {"training": description["train"], "validation": description["valid"]}
-    table = Table(title=f"{folder}: {description['tokenizer']}, {description['vocab_size']:,} tokens")
-    table.add_column("")
+    table = Table(f"{description['tokenizer']} ({description['vocab_size']:,} tokens)")
     for split in splits:
         table.add_column(split, justify="right")
     for name in ("stories", "tokens", "bytes", "bytes_per_token", "repaired"):
         table.add_row(name.replace("_", " "), *(f"{split[name]:,}" for split in splits.values()))
     for reason in REASONS:
         table.add_row(f"removed: {reason}", *(f"{split['removed'][reason]:,}" for split in splits.values()))
-    console = Console()
-    console.print(table)
-    console.print("made" if new else "already there: the inputs and settings have not changed")
+    Console().print(table)
+    print(f"{folder}: {'made' if new else 'already there; inputs and settings have not changed'}")
 
 
 if __name__ == "__main__":

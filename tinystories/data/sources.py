@@ -138,8 +138,9 @@ def download(repository: str, names: tuple[str, ...], folder: Path, *, kind: str
     Raises:
         ValueError: the download failed.
     """
-    from huggingface_hub import hf_hub_download
+    from huggingface_hub import hf_hub_download, logging
 
+    logging.set_verbosity_error()  # it retries for half a minute, and says so in a line each time
     try:
         return [Path(hf_hub_download(repository, name, repo_type=kind, local_dir=folder)) for name in names]
     except Exception as error:  # hub, HTTP client and file system each raise their own
@@ -183,6 +184,8 @@ def _read_text(path: Path, advance: Advance) -> Iterator[str]:
 def _read_json_lines(path: Path, advance: Advance) -> Iterator[str]:
     """One JSON object a line, the story under `text` or `story`."""
     for number, line in _lines(path, advance):
+        if not line.strip():
+            continue
         try:
             record = json.loads(line)
             stories = _parts(next(record[name] for name in COLUMNS if name in record))

@@ -35,7 +35,7 @@ T = TypeVar("T")
 _TOKEN = re.compile(r"[\[\]|]|\{[^{}]*\}|[^\[\]|{}]+")
 _CONDITION = re.compile(r"\s*([a-z]+)\? ")
 _SPARE_SPACE = re.compile(r" +(?=[ .,!?]|$)|^ +")
-_ARTICLE_BEFORE_VOWEL = re.compile(r"\b([Aa]) (?=[aeiou])")
+_ARTICLE_BEFORE_VOWEL = re.compile(r"\b([Aa]) (?=[aeiou]|honest)")
 _CHILD_SHARE = 0.6
 """Share of the stories about children, the others are about animals. (as in the first stories of TinyStories)"""
 
@@ -139,7 +139,7 @@ class World(dict[str, str]):
         return self[key]
 
     def _draw(self, entity: str) -> None:
-        kind = entity.rstrip("23")
+        kind = entity.rstrip("23456789")
         if kind in ("hero", "friend"):
             kind = "beast" if self["animal"] else "child"
         rows = [{"": value} for value in self[LISTS[kind]].split(", ")] if kind in LISTS else _rows(kind)
@@ -167,28 +167,15 @@ Expand = Callable[[World], str]
 
 @cache
 def _compile(template: str) -> Expand:
-    tokens = _TOKEN.findall(re.sub(r"\s+", " ", template))
-    expand = _compile_sequence(tokens)
+    tokens = [*_TOKEN.findall(re.sub(r"\s+", " ", template)), "]"]
+    expand = _compile_choice(tokens)
     assert not tokens, f"bracket without partner before {''.join(tokens)!r}"
     return expand
 
 
-def _compile_sequence(tokens: list[str]) -> Expand:
-    """Compile and remove the tokens up to the next `|` or `]` on this level."""
-    parts: list[Expand] = []
-    while tokens and tokens[0] not in ("|", "]"):
-        token = tokens.pop(0)
-        if token == "[":
-            parts.append(_compile_choice(tokens))
-        elif token.startswith("{"):
-            parts.append(_slot(token[1:-1]))
-        else:
-            parts.append(lambda world, token=token: token)
-    return parts[0] if len(parts) == 1 else lambda world: "".join([part(world) for part in parts])
-
-
 def _compile_choice(tokens: list[str]) -> Expand:
-    always: list[Expand] = []
+    """Compile and remove the tokens up to the `]` of this level."""
+    free: list[Expand] = []
     conditional: list[tuple[str, Expand]] = []
     separator = "|"
     while separator == "|":
@@ -197,12 +184,25 @@ def _compile_choice(tokens: list[str]) -> Expand:
             tokens[0] = tokens[0][condition.end() :]
             conditional.append((condition[1], _compile_sequence(tokens)))
         else:
-            always.append(_compile_sequence(tokens))
+            free.append(_compile_sequence(tokens))
         separator = tokens.pop(0)
-    fallback = always or [lambda world: ""]
-    if not conditional:
-        return lambda world: world.pick(fallback)(world)
-    return lambda world: world.pick([part for fact, part in conditional if world[fact]] or fallback)(world)
+    if conditional:
+        return lambda world: world.pick([part for fact, part in conditional if world[fact]] or free)(world)
+    return free[0] if len(free) == 1 else lambda world: world.pick(free)(world)
+
+
+def _compile_sequence(tokens: list[str]) -> Expand:
+    """Compile and remove the tokens up to the next `|` or `]` of this level."""
+    parts: list[Expand] = []
+    while tokens[0] not in ("|", "]"):
+        token = tokens.pop(0)
+        if token == "[":
+            parts.append(_compile_choice(tokens))
+        elif token.startswith("{"):
+            parts.append(_slot(token[1:-1]))
+        else:
+            parts.append(lambda world, text=token: text)
+    return parts[0] if len(parts) == 1 else lambda world: "".join([part(world) for part in parts])
 
 
 def _slot(name: str) -> Expand:

@@ -73,6 +73,7 @@ class Block(nn.Module):
 class Attention(nn.Module):
     """Causal self-attention; a local one sees the last `window` tokens only, itself included."""
 
+    mask_LL: Tensor
     def __init__(self, config: ModelConfig, *, local: bool) -> None:
         super().__init__()
         self.heads = config.heads
@@ -112,8 +113,13 @@ class MLP(nn.Module):
         return self.c_proj(F.gelu(self.c_fc(hidden_BLD), approximate="tanh"))
 
 
-def to_transformers(model: GPTNeo) -> "GPTNeoForCausalLM":
-    """The same model in `transformers`, float32 on the CPU; its logits are the same."""
+def to_transformers(model: GPTNeo, *, end_of_text: int | None = None) -> "GPTNeoForCausalLM":
+    """The same model in `transformers`, float32 on the CPU; its logits are the same.
+
+    Args:
+        model: what to convert.
+        end_of_text: id of the token that stands before and after every story, where `generate` there stops.
+    """
     # Imported here: it takes seconds, and training does not need it.
     from transformers import GPTNeoConfig, GPTNeoForCausalLM
 
@@ -127,6 +133,8 @@ def to_transformers(model: GPTNeo) -> "GPTNeoForCausalLM":
             attention_types=_attention_types(config.depth),
             num_heads=config.heads,
             window_size=config.window,
+            bos_token_id=end_of_text,
+            eos_token_id=end_of_text,
         )
     )
     weights = {_transformers_name(name): tensor for name, tensor in model.state_dict().items()}

@@ -1,0 +1,216 @@
+"""Export a sweep's best model as a Hugging Face folder: python sweeps/export.py runs/NAME --out models/best."""
+
+import argparse
+import json
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rich.console import Console
+
+from sweeps import spec as specs
+from sweeps.results import Result, RunFolder, ranked, read_results
+from tinystories import checkpoint, storage
+from tinystories.checkpoint import Checkpoint
+from tinystories.data.dataset import TOKENIZER, Dataset, open_dataset
+from tinystories.evaluate import evaluate
+from tinystories.models.model import GPTNeo, from_transformers, to_transformers
+
+TOLERANCE = 1e-3
+"""Largest difference between the loss that a sweep reported and the loss of the exported files. [nat/token]
+
+Float32 on another device, or another number of threads, moves the loss by some 1e-6; bfloat16 training, whose
+evaluation rounds to 8 bits, by some 1e-4 (measured here on two cores).
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        loss, result = export(options.run, options.out, trial=options.trial, data=options.data)
+    except (ValueError, OSError) as error:
+        print("error:", *str(error).split(), file=sys.stderr)
+        return 2
+    console = Console()
+    console.print(f"{options.out}: trial {result.trial_id}, {result.shape}, measured again: {loss:.4f} nat/token")
+    console.print(f'python -m tinystories.predict_model {options.out} --prompt "Once upon a time"', soft_wrap=True)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="sweeps/export.py", description=__doc__)
+    parser.add_argument("run", type=Path, help="run folder of the sweep, runs/NAME")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write, such as models/best")
+    parser.add_argument("--trial", help="trial to export (default: the best)")
+    parser.add_argument("--data", help="where the sweep's data are now (default: where they were)")
+    return parser
+
+
+def export(run: Path, out: Path, *, trial: str | None = None, data: str | None = None) -> tuple[float, Result]:
+    """Write model, tokenizer, generation config and model card, and evaluate what was written.
+
+    Args:
+        run: run folder of a sweep, finished or not.
+        out: folder to write; an earlier export there is replaced.
+        trial: name of the trial; None: the best whose checkpoint was kept.
+        data: folder or URI of the data that the sweep trained on; None: where they were then.
+
+    Returns:
+        The loss of the files [nat/token], and the trial's row.
+
+    Raises:
+        ValueError: no usable checkpoint, other data, or a loss that is not the one that the sweep reported.
+    """
+    folder = RunFolder(run)
+    result = _choose(folder, trial)
+    saved = checkpoint.load(_location(folder, result))
+    known = json.loads(folder.data.read_text())
+    dataset = open_dataset(data or known["location"])
+    if dataset.fingerprint != saved.data_fingerprint:
+        raise ValueError(f"{dataset.folder} holds other data than trial {result.trial_id} was trained on; see --data")
+    with _replacing(out) as aside:
+        _write_model(saved, dataset, aside)
+        loss, bpb = _measure(aside, dataset)
+        if abs(loss - result.best_val_loss) > TOLERANCE:
+            raise ValueError(
+                f"trial {result.trial_id}: the exported files have a loss of {loss:.4f}, but the sweep reported "
+                f"{result.best_val_loss:.4f}; nothing was exported"
+            )
+        card = model_card(
+            result, saved, spec=yaml.safe_load(folder.spec.read_text()), loss=loss, bpb=bpb, name=out.name
+        )
+        (aside / "README.md").write_text(card)
+    return loss, result
+
+
+def _choose(folder: RunFolder, trial: str | None) -> Result:
+    if not folder.spec.exists():
+        raise ValueError(f"{folder.root} is not the run folder of a sweep; give runs/NAME")
+    usable = [result for result in ranked(read_results(folder.results)) if result.checkpoint]
+    if not usable:
+        raise ValueError(f"{folder.root} has no usable checkpoint: no trial has ended with a loss yet")
+    if trial is None:
+        return usable[0]
+    for result in usable:
+        if result.trial_id == trial:
+            return result
+    kept = ", ".join(result.trial_id for result in usable)
+    raise ValueError(f"trial {trial!r} has no usable checkpoint; trials that have one: {kept}")
+
+
+def _location(folder: RunFolder, result: Result) -> str:
+    if storage.is_uri(result.checkpoint) or os.path.isabs(result.checkpoint):
+        return result.checkpoint
+    return str(folder.root / result.checkpoint)
+
+
+@contextmanager
+def _replacing(out: Path) -> Any:
+    """A folder aside that takes the place of `out` once it is whole."""
+    if out.exists() and any(out.iterdir()) and not (out / "config.json").exists():
+        raise ValueError(f"{out} holds something else than an exported model; give another --out")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    aside = out.with_name(f".{out.name}.{os.getpid()}.tmp")
+    aside.mkdir()
+    try:
+        yield aside
+        shutil.rmtree(out, ignore_errors=True)
+        os.replace(aside, out)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _write_model(saved: Checkpoint, dataset: Dataset, folder: Path) -> None:
+    """Safetensors, config, generation config and tokenizer, as `transformers` reads them."""
+    import transformers
+
+    transformers.utils.logging.disable_progress_bar()
+    model = GPTNeo(saved.model_config)
+    model.load_state_dict(saved.model)
+    converted = to_transformers(model)
+    tokenizer = transformers.PreTrainedTokenizerFast(
+        tokenizer_file=str(dataset.folder / TOKENIZER),
+        eos_token="<|endoftext|>",
+        bos_token="<|endoftext|>",
+        model_max_length=saved.model_config.context,
+        clean_up_tokenization_spaces=False,
+    )
+    converted.config.bos_token_id = converted.config.eos_token_id = tokenizer.eos_token_id
+    converted.generation_config = transformers.GenerationConfig(
+        do_sample=True,
+        temperature=0.8,
+        top_k=40,
+        max_new_tokens=saved.model_config.context // 2,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.eos_token_id,
+    )
+    converted.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def _measure(folder: Path, dataset: Dataset) -> tuple[float, float]:
+    """Validation loss of the exported files, read back from disk. [nat/token], [bit/byte]"""
+    import transformers
+
+    model = from_transformers(transformers.AutoModelForCausalLM.from_pretrained(folder))
+    return evaluate(model, dataset, batch_size=16)
+
+
+def model_card(result: Result, saved: Checkpoint, *, spec: dict[str, Any], loss: float, bpb: float, name: str) -> str:
+    """The README of an exported model: shape, data, metrics, how it was made and how to use it."""
+    specs.parse(spec)
+    config = asdict(saved.config)
+    recipe = "\n".join(f"| {key} | {value} |" for key, value in config.items())
+    return f"""---
+library_name: transformers
+pipeline_tag: text-generation
+tags: [gpt_neo, tinystories]
+---
+# {name}: a GPT-Neo of {result.shape}
+
+Trial {result.trial_id} ({result.status}) of the sweep `{spec["name"]}`.
+
+| | |
+|---|---|
+| parameters | {result.parameters:,} ({result.non_embedding_parameters:,} without embeddings) |
+| vocabulary | {saved.model_config.vocab_size:,} ({saved.tokenizer}) |
+| context | {saved.model_config.context} tokens; local layers see {saved.model_config.window} |
+| validation loss | {loss:.4f} nat/token, measured on these files |
+| bits per byte | {bpb:.4f} |
+| trained on | {result.tokens:,} tokens, {result.flops:.2e} FLOPs, {result.seconds:.0f} s |
+| data | fingerprint `{saved.data_fingerprint}` |
+
+## Use
+```python
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+model = AutoModelForCausalLM.from_pretrained("{name}")
+tokenizer = AutoTokenizer.from_pretrained("{name}")
+prompt = tokenizer("Once upon a time", return_tensors="pt")
+print(tokenizer.decode(model.generate(**prompt)[0]))
+```
+
+## Training
+| setting | value |
+|---|---|
+{recipe}
+
+The learning rate is the one at width 256; hidden matrices use it times 256 / width unless scaling is off.
+
+## The sweep
+```yaml
+{yaml.safe_dump(spec, sort_keys=False).strip()}
+```
+"""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

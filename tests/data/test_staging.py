@@ -1,0 +1,56 @@
+import multiprocessing
+from pathlib import Path
+
+import pytest
+
+from tinystories.data.staging import locked, staged
+
+
+def add_one(target: Path, rounds: int) -> None:
+    for _ in range(rounds):
+        with locked(target):
+            count = int(target.read_text())
+            target.write_text(str(count + 1))
+
+
+def test_folder_appears_when_the_block_ends(tmp_path: Path) -> None:
+    target = tmp_path / "folder"
+    with staged(target) as aside:
+        (aside / "file").write_text("new")
+        assert not target.exists()
+    assert (target / "file").read_text() == "new"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_error_leaves_the_old_folder_as_it_was(tmp_path: Path) -> None:
+    target = tmp_path / "folder"
+    target.mkdir()
+    (target / "file").write_text("old")
+    with pytest.raises(FileNotFoundError), staged(target) as aside:
+        (aside / "nowhere" / "file").write_text("new")
+    assert (target / "file").read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_old_folder_is_replaced_whole_and_leftovers_are_removed(tmp_path: Path) -> None:
+    target = tmp_path / "folder"
+    for name in ("folder", ".folder.partial", ".folder.old"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "stale").write_text("stale")
+    with staged(target) as aside:
+        (aside / "file").write_text("new")
+    assert [path.name for path in target.iterdir()] == ["file"]
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_lock_keeps_processes_apart_and_leaves_no_file(tmp_path: Path) -> None:
+    target = tmp_path / "count"
+    target.write_text("0")
+    context = multiprocessing.get_context("spawn")
+    workers = [context.Process(target=add_one, args=(target, 200)) for _ in range(3)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert target.read_text() == "600"
+    assert list(tmp_path.iterdir()) == [target]

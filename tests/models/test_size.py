@@ -1,0 +1,83 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from tinystories.config import ModelConfig, TrialConfig
+from tinystories.models.model import GPTNeo
+from tinystories.models.size import flops_per_step, flops_per_token, non_embedding_parameters, parameters, steps
+
+SHAPES = st.builds(
+    lambda depth, heads, head_dim, vocab_size, context, window: ModelConfig(
+        depth=depth, width=heads * head_dim, heads=heads, vocab_size=vocab_size, context=context, window=window
+    ),
+    depth=st.integers(1, 5),
+    heads=st.integers(1, 4),
+    head_dim=st.integers(1, 16),
+    vocab_size=st.integers(1, 300),
+    context=st.integers(1, 64),
+    window=st.integers(1, 80),
+)
+
+
+@given(config=SHAPES)
+@settings(max_examples=25, deadline=None)
+def test_parameters_are_those_of_the_model(config: ModelConfig) -> None:
+    model = GPTNeo(config)
+    embeddings = model.wte.weight.numel() + model.wpe.weight.numel()
+
+    assert parameters(config) == sum(parameter.numel() for parameter in model.parameters())
+    assert non_embedding_parameters(config) == parameters(config) - embeddings
+
+
+def test_parameters_are_those_of_the_papers_33m_model() -> None:
+    config = ModelConfig(depth=4, width=768, heads=16, vocab_size=50257, context=2048)
+
+    # "68.5M params": model page of roneneldan/TinyStories-33M
+    assert parameters(config) == pytest.approx(68.5e6, abs=0.05e6)
+
+
+@pytest.mark.parametrize(
+    ("depth", "width", "heads", "context", "window"),
+    [(1, 32, 2, 64, 256), (2, 64, 4, 128, 256), (3, 48, 3, 48, 16), (4, 128, 8, 32, 32), (2, 16, 1, 256, 64)],
+)
+def test_flops_are_those_a_profiler_counts(depth: int, width: int, heads: int, context: int, window: int) -> None:
+    config = ModelConfig(depth=depth, width=width, heads=heads, vocab_size=100, context=context, window=window)
+    model = GPTNeo(config)
+    tokens_BL = torch.zeros(2, context, dtype=torch.long)
+
+    # Other kernels compute the attention matrix again in the backward pass, which the closed form leaves out.
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        model.loss(tokens_BL, tokens_BL).backward()
+
+    assert counter.get_total_flops() == pytest.approx(flops_per_token(config) * tokens_BL.numel(), rel=0.02)
+
+
+def trial(**changes: object) -> TrialConfig:
+    shape = {"depth": 1, "width": 8, "heads": 1, "context": 16, "batch_size": 2, "evaluations": 3, "budget": 1000}
+    return TrialConfig(**shape | changes)  # type: ignore[arg-type]
+
+
+def test_steps_spend_the_budget_and_less_than_one_step_more() -> None:
+    assert steps(trial(budget=1000), 50) == 32  # of 2 * 16 tokens
+    assert steps(trial(budget=32 * 32), 50) == 32
+    assert steps(trial(budget=32 * 32 + 1), 50) == 33
+
+
+def test_steps_on_flops_follow_the_cost_of_the_shape() -> None:
+    small, large = (trial(axis="flops", budget=1e9, width=width) for width in (8, 16))
+
+    assert steps(small, 50) == -(-(10**9) // flops_per_step(small, 50))
+    assert steps(large, 50) < steps(small, 50) / 2
+
+
+def test_steps_are_unknown_when_the_clock_decides() -> None:
+    assert steps(trial(axis="seconds", budget=0.001), 50) is None
+
+
+@pytest.mark.parametrize(("axis", "per_step"), [("tokens", 32), ("flops", 1)])
+def test_budget_shorter_than_its_evaluations_is_refused(axis: str, per_step: int) -> None:
+    with pytest.raises(ValueError, match=r"allowed: at least one for each of the 3 evaluations"):
+        steps(trial(axis=axis, budget=2 * per_step), 50)

@@ -1,0 +1,102 @@
+"""Draws what a sweep found, and what its data are: runs/NAME -> reports/figures."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from tinystories.data.dataset import Dataset, describe, open_dataset
+from tinystories.visualization.charts import curves_figure, data_figure, shapes_figure, short_number
+from tinystories.visualization.recording import read_recording
+
+DATA_SAMPLE = 20_000_000
+"""Lengths and frequencies are counted over the first tokens of the training text; more change no line. [token]"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Command line; returns the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        figures = draw(options.run or newest_run(Path("runs")), options.data)
+        for path in save(figures, options.out):
+            print(path)
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def draw(run: Path, data: Path | None = None) -> dict[str, Figure]:
+    """All figures of a run, and of its data, by file name.
+
+    Raises:
+        FileNotFoundError: the run or the data are not there.
+        ValueError: a file of theirs is damaged, or no trial has ended yet.
+    """
+    recording = read_recording(run)
+    if not recording.trials:
+        raise ValueError(f"{run}: no trial has ended yet")
+    figures = {
+        f"{recording.name}_curves.png": curves_figure(recording),
+        f"{recording.name}_shapes.png": shapes_figure(recording),
+    }
+    return {**figures, "data.png": _draw_data(data)} if data else figures
+
+
+def newest_run(runs: Path) -> Path:
+    """The run folder whose results are the latest.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    results = sorted(runs.glob("*/results.csv"), key=lambda file: file.stat().st_mtime)
+    if not results:
+        raise FileNotFoundError(f"no {runs}/*/results.csv; run a sweep first: python sweeps/run.py")
+    return results[-1].parent
+
+
+def save(figures: dict[str, Figure], folder: Path) -> list[Path]:
+    """Write the figures as PNG, each whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, figure in figures.items():
+        aside = folder / f".{name}.tmp"
+        figure.savefig(aside, format="png", dpi=160, facecolor="white")
+        os.replace(aside, folder / name)
+    return [folder / name for name in figures]
+
+
+def _draw_data(folder: Path) -> Figure:
+    dataset = open_dataset(folder)
+    splits = describe(folder)
+    stories, tokens = splits["train"]["stories"], splits["train"]["tokens"]
+    title = f"{stories:,} training stories, {short_number(tokens)} tokens, tokenizer {dataset.tokenizer}"
+    lengths, counts = _count(dataset)
+    names = {"training": "train", "validation": "valid"}
+    bytes_per_token = {name: splits[key]["bytes"] / splits[key]["tokens"] for name, key in names.items()}
+    return data_figure(title, lengths, counts, bytes_per_token)
+
+
+def _count(dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """Lengths of the training stories, and how often each token occurs, end-of-text not counted."""
+    tokens = dataset.train[:DATA_SAMPLE]
+    end_of_text = int(dataset.valid[-1])  # every story ends with it
+    counts = np.bincount(tokens, minlength=dataset.vocab_size)
+    counts[end_of_text] = 0
+    ends = np.flatnonzero(tokens == end_of_text)
+    return np.diff(ends, prepend=-1) - 1, counts
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tinystories.visualization.visualize", description=__doc__)
+    parser.add_argument("run", nargs="?", type=Path, help="run folder (default: the newest in runs/)")
+    parser.add_argument("--out", type=Path, default=Path("reports/figures"), help="where the figures go (%(default)s)")
+    parser.add_argument("--data", type=Path, help="data folder to draw as well, such as data/processed")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
