@@ -39,6 +39,7 @@ def test_correct_text_is_left_as_it_is(text: str) -> None:
         ("A bell\x07 rang.", "damaged"),
         ("A broken \ufffd sign.", "damaged"),
         ("A hidden\x9d sign.", "damaged"),
+        ("Half \ud83c an emoji.", "damaged"),
         ("They all went to the", "truncated"),
         ("They went home,", "truncated"),
         ("They went home.", None),

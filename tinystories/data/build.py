@@ -1,6 +1,8 @@
 """Fills a data folder: collect and clean stories, make a tokenizer, write tokens. Memory does not grow with the text.
 
 Cleaned stories lie in the folder as JSON lines meanwhile; 64 bits a story decide what is kept of them.
+
+Shapes: S stories.
 """
 
 import json
@@ -143,10 +145,10 @@ def _collect(sources: tuple[Source, ...], path: Path, seed: int, progress: Progr
                 keys.append(story_key(story, seed))
                 file.write(json.dumps(story, ensure_ascii=False) + "\n")
     progress.update(task, completed=progress.tasks[task].total)
-    distinct = np.frombuffer(keys, dtype=np.uint64)
-    kept = first_occurrences(distinct)
-    removed["duplicate"] = int((~kept).sum())
-    return Stories(path=path, keys=distinct, kept=kept, removed=removed, repaired=repaired)
+    keys_S = np.frombuffer(keys, dtype=np.uint64)
+    kept_S = first_occurrences(keys_S)
+    removed["duplicate"] = int((~kept_S).sum())
+    return Stories(path=path, keys=keys_S, kept=kept_S, removed=removed, repaired=repaired)
 
 
 def _held_out_count(stories: int) -> int:

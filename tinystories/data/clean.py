@@ -11,9 +11,9 @@ Keys = np.ndarray[Any, np.dtype[np.uint64]]
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 DEFECTS = ("empty", "damaged", "truncated")
-"""Why a story is left out by itself: no text; control or replacement characters; no closing punctuation or The End."""
+"""Why a story is left out by itself: no text; control, replacement or half characters; no closing punctuation or The End."""
 
-_DAMAGED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffd]")
+_DAMAGED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffd]")
 _CLOSED = re.compile(r"([.!?…]|\bthe end)[\s\"'”’»)\]*]*\Z", re.IGNORECASE)
 # ” as Windows-1252 reads "â€\x9d", but 0x9D has no character there, and the published files have lost it.
 _LOST_BYTE = re.compile(r"â€(?![\x80-\xbfŒœŠšŽžŸƒˆ˜–—‘’‚“”„†‡•…‰‹›€™])")

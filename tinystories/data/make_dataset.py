@@ -160,7 +160,9 @@ def _is_current(folder: Path, recipe: Recipe) -> bool:
         return False
     for use, group in recipe.sources().items():
         records = description.get("sources", {}).get(use, [])
-        if len(group) != len(records) or not all(map(Source.unchanged, group, records)):
+        if len(group) != len(records):
+            return False
+        if not all(source.unchanged(record) for source, record in zip(group, records, strict=True)):
             return False
     return True
 

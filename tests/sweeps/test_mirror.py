@@ -1,0 +1,37 @@
+"""The copy in the storage brings a sweep back to a machine that does not have it."""
+
+from pathlib import Path
+
+from sweeps.mirror import Mirror
+from sweeps.results import RunFolder
+
+
+def test_a_copy_comes_back_to_an_empty_machine(tmp_path: Path) -> None:
+    here, there = RunFolder(tmp_path / "here"), RunFolder(tmp_path / "there")
+    here.root.mkdir()
+    here.spec.write_text("name: tiny")
+    here.curves.write_text("trial_id\n")
+    uri = (tmp_path / "bucket").as_uri()
+
+    Mirror(here, uri).update(force=True)
+    Mirror(there, uri).fetch()
+
+    assert there.spec.read_text() == "name: tiny"
+    assert there.curves.read_text() == "trial_id\n"
+    assert not there.results.exists()
+
+
+def test_a_run_folder_that_is_there_is_not_replaced(tmp_path: Path) -> None:
+    here = RunFolder(tmp_path / "here")
+    here.root.mkdir()
+    here.spec.write_text("old")
+    mirror = Mirror(here, (tmp_path / "bucket").as_uri())
+    mirror.update(force=True)
+    here.spec.write_text("new")
+    mirror.fetch()
+
+    assert here.spec.read_text() == "new"
+
+
+def test_without_storage_checkpoints_stay_in_the_run_folder(tmp_path: Path) -> None:
+    assert Mirror(RunFolder(tmp_path), None).checkpoints == f"{tmp_path}/checkpoints"

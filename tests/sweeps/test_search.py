@@ -1,0 +1,144 @@
+"""ASHA's rule against a plain reference; Optuna hears the truth about every trial."""
+
+import math
+from pathlib import Path
+
+import optuna
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from optuna.trial import TrialState
+
+from sweeps.search import DIVERGED_LOSS, Search, SuccessiveHalving, preview
+from sweeps.space import Choice, Range, Space
+
+SPACE = Space(
+    parameters={"depth": Choice(values=(1, 2, 4)), "width": Choice(values=(32, 64)), "heads": Choice(values=(1, 2))},
+    fixed={},
+)
+
+
+def reference_goes_on(reported: list[float], loss: float, eta: int) -> bool:
+    """The published rule: among all losses of the rung, this one included, is it in the best 1/eta?"""
+    return sum(other < loss for other in reported) < max(1, (len(reported) + 1) // eta)
+
+
+@given(losses=st.lists(st.floats(0, 10), min_size=1, max_size=60, unique=True), eta=st.integers(2, 4))
+def test_decisions_are_those_of_the_published_rule(losses: list[float], eta: int) -> None:
+    halving = SuccessiveHalving(eta=eta, rungs=(3,))
+    for number, loss in enumerate(losses):
+        expected = reference_goes_on(losses[:number], loss, eta)
+        assert halving.report(str(number), 3, loss) == expected
+
+
+def test_a_trial_goes_on_between_rungs_whatever_its_loss() -> None:
+    halving = SuccessiveHalving(eta=3, rungs=(1, 3))
+    halving.report("good", 1, 1.0)
+
+    assert halving.report("bad", 2, 9.0)
+    assert not halving.report("bad", 1, 9.0)
+
+
+def test_telling_a_rung_again_changes_nothing() -> None:
+    once, twice = (SuccessiveHalving(eta=2, rungs=(1,)) for _ in range(2))
+    for number, loss in enumerate((3.0, 1.0, 2.0, 4.0)):
+        twice.report(str(number), 1, loss)
+        assert once.report(str(number), 1, loss) == twice.report(str(number), 1, loss)
+
+
+def storage(folder: Path) -> optuna.Study:
+    return optuna.load_study(study_name="sweep", storage=f"sqlite:///{folder / 'optuna.db'}")
+
+
+def open_search(folder: Path, seed: int = 0) -> Search:
+    return Search(SPACE, seed=seed, storage=folder / "optuna.db")
+
+
+def test_stopped_trials_are_pruned_with_all_their_values(tmp_path: Path) -> None:
+    search = open_search(tmp_path)
+    trial_id = search.ask().trial_id
+    search.report(trial_id, 1, 3.0)
+    search.report(trial_id, 2, 2.5)
+    search.report(trial_id, 2, 2.5)
+    search.tell(trial_id, "stopped", 2.5)
+
+    trial = storage(tmp_path).trials[0]
+    assert trial.state == TrialState.PRUNED
+    assert trial.intermediate_values == {1: 3.0, 2: 2.5}
+
+
+@pytest.mark.parametrize(
+    ("status", "state", "value"),
+    [
+        ("completed", TrialState.COMPLETE, 1.5),
+        ("diverged", TrialState.COMPLETE, DIVERGED_LOSS),
+        ("failed", TrialState.FAIL, None),
+    ],
+)
+def test_every_trial_gets_an_end(tmp_path: Path, status: str, state: TrialState, value: float | None) -> None:
+    search = open_search(tmp_path)
+    search.tell(search.ask().trial_id, status, 1.5 if status == "completed" else math.nan)  # type: ignore[arg-type]
+
+    trial = storage(tmp_path).trials[0]
+    assert (trial.state, trial.value) == (state, value)
+
+
+def test_no_configuration_is_proposed_twice_until_all_were(tmp_path: Path) -> None:
+    search = open_search(tmp_path)
+    seen = set()
+    for _ in range(int(SPACE.size)):
+        proposal = search.ask()
+        seen.add(tuple(sorted(proposal.assignment.items())))
+        search.tell(proposal.trial_id, "completed", float(proposal.assignment["depth"]))
+
+    assert len(seen) == SPACE.size == 12
+
+
+def test_a_killed_driver_leaves_its_trials_to_the_next(tmp_path: Path) -> None:
+    first = open_search(tmp_path)
+    ended, left = first.ask(), first.ask()
+    first.report(left.trial_id, 1, 3.0)
+    first.tell(ended.trial_id, "completed", 1.0)
+
+    second = open_search(tmp_path)
+    (found,) = second.unfinished()
+    assert (found.trial_id, found.assignment, found.resumed) == (left.trial_id, left.assignment, True)
+    second.report(left.trial_id, 1, 3.0)
+    second.tell(left.trial_id, "completed", 2.0)
+    assert second.ask().trial_id == "0002"
+    running = [t for t in storage(tmp_path).trials if t.state == TrialState.RUNNING]
+    assert len(running) == 1
+
+
+def test_the_same_seed_proposes_the_same_trials(tmp_path: Path) -> None:
+    def proposals(folder: Path) -> list[dict[str, int | float]]:
+        folder.mkdir()
+        search = open_search(folder, seed=3)
+        asked = []
+        for _ in range(12):
+            proposal = search.ask()
+            asked.append(proposal.assignment)
+            search.tell(proposal.trial_id, "completed", 10.0 - proposal.assignment["width"] / 10)
+        return asked
+
+    assert proposals(tmp_path / "a") == proposals(tmp_path / "b")
+
+
+def test_the_search_learns_where_the_good_trials_are(tmp_path: Path) -> None:
+    space = Space(
+        parameters={"learning_rate": Range(low=1e-5, high=1.0, log=True)}, fixed={"depth": 1, "width": 8, "heads": 1}
+    )
+    search = Search(space, seed=0)
+    distances = []
+    for _ in range(40):
+        proposal = search.ask()
+        distances.append(abs(math.log10(proposal.assignment["learning_rate"]) + 3))
+        search.tell(proposal.trial_id, "completed", distances[-1])
+
+    assert sum(distances[20:]) < 0.6 * sum(distances[:20])
+
+
+def test_the_preview_is_what_a_sweep_begins_with(tmp_path: Path) -> None:
+    search = open_search(tmp_path)
+
+    assert [p.assignment for p in preview(SPACE, seed=0, count=5)] == [search.ask().assignment for _ in range(5)]

@@ -1,0 +1,150 @@
+"""A sweep's YAML is read whole or refused with one line that names the value and what is allowed."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from sweeps import spec as specs
+from sweeps.space import Choice, Range
+from sweeps.spec import Halving, StoriesData
+
+SWEEPS = Path(specs.__file__).parent
+
+
+def minimal(**changes: Any) -> dict[str, Any]:
+    raw: dict[str, Any] = {
+        "name": "tiny",
+        "parameters": {"depth": {"values": [1, 2]}, "width": {"values": [16, 32]}, "heads": {"values": [1, 2]}},
+        "run_cap": 4,
+        "trial": {"tokens": "20k"},
+    }
+    return {key: value for key, value in {**raw, **changes}.items() if value is not None}
+
+
+@pytest.mark.parametrize("name", ["demo", "shape", "paper"])
+def test_the_sweeps_that_come_along_hold(name: str) -> None:
+    spec, _ = specs.load(SWEEPS / f"{name}.yaml")
+
+    assert spec.name == name
+    assert spec.trials >= 16
+    assert spec.rungs
+
+
+def test_numbers_may_be_written_short() -> None:
+    spec = specs.parse(minimal(trial={"flops": "3e13", "batch_size": "1k"}))
+
+    assert (spec.trial["axis"], spec.trial["budget"], spec.trial["batch_size"]) == ("flops", 3e13, 1000)
+
+
+def test_parameters_follow_the_vocabulary_of_wandb() -> None:
+    parameters = {
+        "depth": {"min": 1, "max": 12},
+        "width": {"values": [16, 32]},
+        "heads": {"value": 2},
+        "learning_rate": {"distribution": "log_uniform_values", "min": 1e-4, "max": 1e-2},
+    }
+    space = specs.parse(minimal(parameters=parameters)).space
+
+    assert space.parameters == {
+        "depth": Range(low=1, high=12),
+        "width": Choice(values=(16, 32)),
+        "heads": Choice(values=(2,)),
+        "learning_rate": Range(low=1e-4, high=1e-2, log=True),
+    }
+
+
+def test_a_trial_is_what_is_fixed_plus_what_is_searched() -> None:
+    spec = specs.parse(minimal(trial={"tokens": "20k", "context": 64}, seed=7))
+    config = spec.trial_config({"depth": 2, "width": 32, "heads": 2})
+
+    assert (config.depth, config.width, config.context, config.seed) == (2, 32, 64, 7)
+
+
+def test_trials_are_no_more_than_the_space_has() -> None:
+    assert specs.parse(minimal(run_cap=100)).trials == 8
+
+
+def test_rungs_are_powers_of_eta_below_the_full_run() -> None:
+    assert Halving(eta=3, min_iter=1).rungs(27) == (1, 3, 9)
+    assert Halving(eta=2, min_iter=2).rungs(9) == (2, 4, 8)
+
+
+def test_overrides_replace_nested_entries(tmp_path: Path) -> None:
+    file = tmp_path / "sweep.yaml"
+    file.write_text(yaml.safe_dump(minimal()))
+    overrides = ["trial.tokens=1M", "wandb=disabled", "parameters.depth.values=[3]"]
+    spec, raw = specs.load(file, overrides)
+
+    assert (spec.trial["budget"], spec.wandb) == (1e6, "disabled")
+    assert spec.space.parameters["depth"] == Choice(values=(3,))
+    assert specs.parse(raw) == spec
+
+
+def test_built_in_stories_have_a_folder_of_their_own() -> None:
+    spec = specs.parse(minimal(data={"stories": 100, "tokenizer": "bpe:300"}))
+
+    assert isinstance(spec.data, StoriesData)
+    assert spec.data.folder != StoriesData(stories=101, tokenizer="bpe:300").folder
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"colour": "red"}, "unknown key 'colour' in the sweep; known: name, metric"),
+        ({"trial": {"tokens": 1, "contxt": 2}}, "unknown key 'contxt' in trial; known: tokens, flops"),
+        ({"name": None}, "no 'name'"),
+        ({"name": "a/b"}, "name 'a/b'"),
+        ({"run_cap": "many"}, "run_cap: 'many' is not a number"),
+        ({"run_cap": 2.5}, "run_cap 2.5 must be a whole number"),
+        ({"run_cap": 0}, "run_cap 0 must be above 0"),
+        ({"run_cap": True}, "run_cap True must be a number"),
+        ({"run_cap": ".inf"}, "is not a number"),
+        ({"metric": {"name": "accuracy"}}, "metric.name 'accuracy' is not one of val_loss, val_bpb"),
+        ({"metric": {"name": "val_loss", "goal": "maximize"}}, "metric.goal 'maximize'"),
+        ({"parameters": {}}, "parameters is empty"),
+        ({"parameters": {"depth": {"values": [1]}}}, "width stands under neither parameters nor trial"),
+        ({"parameters": {**minimal()["parameters"], "width": {"min": 1, "max": 9}}}, "give a list of values"),
+        ({"parameters": {**minimal()["parameters"], "depth": {"values": []}}}, "parameters.depth.values"),
+        ({"parameters": {**minimal()["parameters"], "depth": {"min": 4, "max": 2}}}, "min 4 must be below max 2"),
+        ({"parameters": {**minimal()["parameters"], "depth": {"values": [1, 1]}}}, "names a value twice"),
+        ({"parameters": {**minimal()["parameters"], "depth": {"values": [-1]}}}, "must be above 0"),
+        ({"parameters": {**minimal()["parameters"], "heads": {"values": [3]}}}, "width 16 is not divisible"),
+        ({"trial": {"tokens": 1, "flops": 2}}, "exactly one budget among tokens, flops, seconds; given: tokens, flops"),
+        ({"trial": {}}, "given: none"),
+        ({"trial": {"tokens": "20k", "depth": 3}}, "depth stands under both"),
+        ({"trial": {"tokens": "20k", "warmup": 0.9, "cooldown": 0.2}}, "together below 1"),
+        ({"trial": {"tokens": "20k", "dtype": "int8"}}, "trial.dtype 'int8' is not one of auto, float32, bfloat16"),
+        ({"early_terminate": {"type": "median"}}, "early_terminate.type 'median' is not known"),
+        ({"early_terminate": {"type": "asha", "eta": 1}}, "eta 1 must be at least 2"),
+        ({"early_terminate": {"type": "asha", "min_iter": 9}}, "min_iter 9 must be below trial.evaluations 9"),
+        ({"wandb": "maybe"}, "wandb 'maybe' is not one of auto, online, offline, disabled"),
+        ({"data": 3}, "data 3"),
+        ({"data": {"stories": 0}}, "data.stories 0 must be above 0"),
+        ({"patience": 0}, "patience 0"),
+    ],
+)
+def test_what_does_not_hold_is_refused_in_one_line(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message.replace("(", r"\(")) as caught:
+        specs.parse(minimal(**changes))
+
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["a: [", "- 1", "\xff"])
+def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "sweep.yaml"
+    file.write_bytes(text.encode("latin-1"))
+
+    with pytest.raises(ValueError, match=r"sweep\.yaml"):
+        specs.load(file)
+
+
+@pytest.mark.parametrize("override", ["wandb", "=1", "name.x=1", "run_cap=[", "colour=red"])
+def test_a_bad_override_is_refused(tmp_path: Path, override: str) -> None:
+    file = tmp_path / "sweep.yaml"
+    file.write_text(yaml.safe_dump(minimal()))
+
+    with pytest.raises(ValueError, match=override.split("=")[0].split(".")[0] or "key=value"):
+        specs.load(file, [override])
