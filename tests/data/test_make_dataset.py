@@ -272,6 +272,21 @@ def test_failed_write_is_reported_and_leaves_nothing(
     assert list(tmp_path.iterdir()) == [text]
 
 
+@pytest.mark.parametrize(("version", "prefix"), [("V1", "TinyStories"), ("V2", "TinyStoriesV2-GPT4")])
+def test_published_files_fetched_before_are_used_without_a_network(
+    text: Path, tmp_path: Path, version: str, prefix: str
+) -> None:
+    raw, out = tmp_path / "raw", tmp_path / "out"
+    raw.mkdir()
+    text.rename(raw / f"{prefix}-train.txt")
+    write(raw / f"{prefix}-valid.txt", [tell(number) for number in range(1000, 1050)])
+    arguments = ["--hub", "--version", version, "--raw", raw, "--tokenizer", "bpe:300", "--out", out]
+    environment = os.environ | {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "home")}
+    done = run([executable, "-m", "tinystories.data.make_dataset", *arguments], env=environment, capture_output=True)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert (describe(out)["train"]["stories"], describe(out)["valid"]["stories"]) == (300, 50)
+
+
 def test_short_text_gives_fewer_tokens_than_asked(text: Path, tmp_path: Path) -> None:
     assert make("--text", text, "--tokenizer", "bpe:60000", "--out", tmp_path / "out") == 0
     dataset = open_dataset(tmp_path / "out", verify=True)

@@ -8,40 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from sweeps.results import Curves, Result, RunFolder, ranked, read_curves, read_results, write_results
-from tinystories.metrics import Metrics
+from sweeps.results import Curves, RunFolder, ranked, read_curves, read_results, write_results
 
-RESULT = Result(
-    trial_id="0000",
-    status="completed",
-    depth=2,
-    width=32,
-    heads=4,
-    learning_rate=2e-3,
-    seed=0,
-    parameters=1000,
-    non_embedding_parameters=500,
-    tokens=20_000,
-    flops=1.5e12,
-    seconds=3.25,
-    val_loss=2.5,
-    val_bpb=1.25,
-    best_val_loss=2.4,
-    checkpoint="checkpoints/0000/evaluation-0009.pt",
-)
-METRICS = Metrics(
-    evaluation=1,
-    step=10,
-    tokens=1000,
-    flops=1e9,
-    seconds=0.5,
-    train_loss=3.0,
-    val_loss=2.9,
-    val_bpb=1.4,
-    best_val_loss=2.9,
-    learning_rate=1e-3,
-    tokens_per_second=2000.0,
-)
+from .examples import METRICS, RESULT
 
 
 def test_results_come_back_as_they_were_written(tmp_path: Path) -> None:

@@ -10,17 +10,9 @@ from sweeps import spec as specs
 from sweeps.space import Choice, Range
 from sweeps.spec import Halving, StoriesData
 
+from .examples import minimal
+
 SWEEPS = Path(specs.__file__).parent
-
-
-def minimal(**changes: Any) -> dict[str, Any]:
-    raw: dict[str, Any] = {
-        "name": "tiny",
-        "parameters": {"depth": {"values": [1, 2]}, "width": {"values": [16, 32]}, "heads": {"values": [1, 2]}},
-        "run_cap": 4,
-        "trial": {"tokens": "20k"},
-    }
-    return {key: value for key, value in {**raw, **changes}.items() if value is not None}
 
 
 @pytest.mark.parametrize("name", ["demo", "shape", "paper"])

@@ -11,7 +11,7 @@ Keys = np.ndarray[Any, np.dtype[np.uint64]]
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 DEFECTS = ("empty", "damaged", "truncated")
-"""Why a story is left out by itself: no text; control, replacement or half characters; no closing punctuation or The End."""
+"""Why a story is left out by itself: it has no text; control, replacement or half characters; no end."""
 
 _DAMAGED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffd]")
 _CLOSED = re.compile(r"([.!?…]|\bthe end)[\s\"'”’»)\]*]*\Z", re.IGNORECASE)

@@ -34,7 +34,7 @@ from tinystories.data.lexicon import (
 T = TypeVar("T")
 _TOKEN = re.compile(r"[\[\]|]|\{[^{}]*\}|[^\[\]|{}]+")
 _CONDITION = re.compile(r"\s*([a-z]+)\? ")
-_SPARE_SPACE = re.compile(r" +(?=[ .,!?]|$)|^ +")
+_SPARE_SPACE = re.compile(r" +(?=[ .,!?])")
 _ARTICLE_BEFORE_VOWEL = re.compile(r"\b([Aa]) (?=[aeiou]|honest)")
 _CHILD_SHARE = 0.6
 """Share of the stories about children, the others are about animals. (as in the first stories of TinyStories)"""
@@ -216,4 +216,4 @@ def _slot(name: str) -> Expand:
 
 
 def _tidy(paragraph: str) -> str:
-    return _ARTICLE_BEFORE_VOWEL.sub(r"\1n ", _SPARE_SPACE.sub("", paragraph))
+    return _ARTICLE_BEFORE_VOWEL.sub(r"\1n ", _SPARE_SPACE.sub("", paragraph).strip())

@@ -1,0 +1,26 @@
+"""What many tests share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+# Tiny models lose more by waiting for threads than they gain; read by torch when it is imported.
+os.environ["OMP_NUM_THREADS"] = "1"
+
+from tinystories.data.dataset import Dataset, open_dataset
+from tinystories.data.make_dataset import make_stories
+
+
+@pytest.fixture(scope="session")
+def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of 300 built-in stories; not to be written to."""
+    return make_stories(
+        tmp_path_factory.mktemp("data") / "stories", stories=300, tokenizer="bpe:300", valid_stories=12
+    )
+
+
+@pytest.fixture(scope="session")
+def dataset(data_folder: Path) -> Dataset:
+    """The same, opened."""
+    return open_dataset(data_folder)

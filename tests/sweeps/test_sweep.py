@@ -1,0 +1,180 @@
+"""The sweep's state without Ray: what a kill between any two steps leaves can be gone on from."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from sweeps import spec as specs
+from sweeps.results import RunFolder, read_curves, read_results, write_results
+from sweeps.sweep import Running, Sweep
+from sweeps.tracking import Tracker
+from tinystories.metrics import Metrics
+
+from .examples import METRICS, minimal
+
+
+def open_sweep(root: Path, hours: float | None = None, **changes: Any) -> Sweep:
+    changes = {"early_terminate": {"type": "asha", "eta": 2, "min_iter": 1}, **changes}
+    spec = specs.parse(minimal(**changes))
+    root.mkdir(exist_ok=True)
+    return Sweep(
+        spec,
+        RunFolder(root),
+        vocab_size=300,
+        tracker=Tracker.open("disabled", sweep="tiny", folder=root, project="test"),
+        checkpoints=f"{root}/checkpoints",
+        hours=hours,
+    )
+
+
+def propose(sweep: Sweep) -> Running:
+    trial = sweep.propose()
+    assert trial is not None
+    return trial
+
+
+def metrics(evaluation: int, loss: float, **changes: Any) -> Metrics:
+    return replace(METRICS, evaluation=evaluation, val_loss=loss, best_val_loss=loss, seconds=evaluation, **changes)
+
+
+def checkpoint(sweep: Sweep, trial_id: str) -> str:
+    file = Path(sweep.checkpoint_folder(trial_id)) / "evaluation.pt"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(b"weights")
+    return str(file)
+
+
+def complete(sweep: Sweep, loss: float) -> str:
+    trial = propose(sweep)
+    sweep.report(trial.trial_id, metrics(9, loss), checkpoint(sweep, trial.trial_id))
+    sweep.finish(trial.trial_id, "completed")
+    return trial.trial_id
+
+
+def states(root: Path) -> list[TrialState]:
+    study = optuna.load_study(study_name="sweep", storage=f"sqlite:///{root / 'optuna.db'}")
+    return [trial.state for trial in study.trials]
+
+
+def test_the_second_at_a_rung_stops_if_it_is_worse(tmp_path: Path) -> None:
+    sweep = open_sweep(tmp_path)
+    first, second = propose(sweep), propose(sweep)
+
+    assert sweep.report(first.trial_id, metrics(1, 2.0), "")
+    assert not sweep.report(second.trial_id, metrics(1, 3.0), "")
+
+
+def test_a_diverged_trial_is_worse_than_any_other(tmp_path: Path) -> None:
+    sweep = open_sweep(tmp_path)
+    first, second = propose(sweep), propose(sweep)
+    sweep.report(first.trial_id, metrics(1, 11.0), "")
+    nan = metrics(1, float("nan"), diverged=True)
+
+    assert not sweep.report(second.trial_id, nan, "")
+    assert sweep.finish(second.trial_id, "diverged").status == "diverged"
+    assert read_results(tmp_path / "results.csv")[0].usable is False
+
+
+def test_the_best_checkpoints_of_the_sweep_are_kept_and_no_others(tmp_path: Path) -> None:
+    sweep = open_sweep(tmp_path, keep_checkpoints=2, early_terminate=None)
+    worst, best, middle = (complete(sweep, loss) for loss in (3.0, 1.0, 2.0))
+
+    kept = {result.trial_id for result in read_results(tmp_path / "results.csv") if result.checkpoint}
+    assert kept == {best, middle}
+    assert {folder.name for folder in (tmp_path / "checkpoints").iterdir()} == kept
+    assert worst not in kept
+
+
+def test_checkpoint_paths_are_relative_to_the_run_folder(tmp_path: Path) -> None:
+    sweep = open_sweep(tmp_path)
+    trial_id = complete(sweep, 1.0)
+
+    assert sweep.results[trial_id].checkpoint == f"checkpoints/{trial_id}/evaluation.pt"
+
+
+def test_a_failed_trial_says_why_and_the_sweep_goes_on(tmp_path: Path) -> None:
+    sweep = open_sweep(tmp_path)
+    failed = propose(sweep)
+    sweep.finish(failed.trial_id, "failed", "ValueError: too\nlong")
+    complete(sweep, 1.0)
+
+    rows = read_results(tmp_path / "results.csv")
+    assert (rows[0].status, rows[0].error) == ("failed", "ValueError: too long")
+    assert states(tmp_path) == [TrialState.FAIL, TrialState.COMPLETE]
+
+
+def test_no_more_trials_than_the_cap_and_a_larger_cap_adds_some(tmp_path: Path) -> None:
+    sweep = open_sweep(tmp_path, run_cap=2)
+    complete(sweep, 2.0)
+    complete(sweep, 1.0)
+    assert sweep.done
+    assert sweep.propose() is None
+
+    larger = open_sweep(tmp_path, run_cap=3)
+    assert not larger.done
+    assert complete(larger, 3.0) == "0002"
+    assert larger.done
+
+
+def test_a_killed_driver_loses_nothing_and_repeats_nothing(tmp_path: Path) -> None:
+    sweep = open_sweep(tmp_path)
+    complete(sweep, 2.0)
+    left = propose(sweep)
+    sweep.report(left.trial_id, metrics(1, 1.9), "checkpoints/a")
+
+    resumed = open_sweep(tmp_path)
+    trial = propose(resumed)
+    assert (trial.trial_id, trial.config, trial.metrics) == (left.trial_id, left.config, metrics(1, 1.9))
+    resumed.report(trial.trial_id, metrics(1, 1.9), "checkpoints/a")
+    resumed.report(trial.trial_id, metrics(2, 1.8), "checkpoints/b")
+    resumed.finish(trial.trial_id, "stopped")
+    assert [row.evaluation for row in read_curves(tmp_path / "curves.csv")[trial.trial_id]] == [1, 2]
+    assert states(tmp_path) == [TrialState.COMPLETE, TrialState.PRUNED]
+
+
+def test_rungs_remember_the_losses_of_an_earlier_driver(tmp_path: Path) -> None:
+    sweep = open_sweep(tmp_path)
+    sweep.report(propose(sweep).trial_id, metrics(1, 1.0), "")
+
+    resumed = open_sweep(tmp_path)
+    propose(resumed)
+    assert not resumed.report(propose(resumed).trial_id, metrics(1, 2.0), "")
+
+
+def test_a_kill_between_row_and_study_is_made_good(tmp_path: Path) -> None:
+    sweep = open_sweep(tmp_path)
+    trial = propose(sweep)
+    sweep.report(trial.trial_id, metrics(9, 2.0), "")
+    write_results(tmp_path / "results.csv", [sweep._result(trial, "completed", "")])
+    assert states(tmp_path) == [TrialState.RUNNING]
+
+    resumed = open_sweep(tmp_path)
+    assert states(tmp_path) == [TrialState.COMPLETE]
+    assert propose(resumed).trial_id == "0001"
+
+
+def test_time_already_run_counts_and_time_in_between_does_not(tmp_path: Path) -> None:
+    (tmp_path / "seconds.txt").write_text("3599\n")
+
+    assert not open_sweep(tmp_path, hours=1.01).out_of_time
+    (tmp_path / "seconds.txt").write_text("3601\n")
+    late = open_sweep(tmp_path, hours=1)
+    assert late.out_of_time
+    assert late.propose() is None
+
+
+def test_busy_time_is_what_this_process_was_told_of(tmp_path: Path) -> None:
+    sweep = open_sweep(tmp_path)
+    trial = propose(sweep)
+    sweep.report(trial.trial_id, metrics(1, 2.0), "")
+    resumed = open_sweep(tmp_path)
+    propose(resumed)
+    resumed.report(trial.trial_id, metrics(1, 2.0), "")
+    resumed.report(trial.trial_id, metrics(3, 2.0), "")
+
+    assert sweep.busy_seconds == pytest.approx(1)
+    assert resumed.busy_seconds == pytest.approx(2)

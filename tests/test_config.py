@@ -1,0 +1,63 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tinystories.config import ModelConfig, TrialConfig, divisors, field_names, parse_number
+
+SHAPE = {"depth": 2, "width": 64, "heads": 4}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"heads": 5}, r"width 64 is not divisible by heads 5; allowed heads: 1, 2, 4, 8, 16, 32, 64"),
+        ({"depth": 0}, "depth 0 must be above 0"),
+        ({"width": -64}, "width -64 must be above 0"),
+        ({"context": 0}, "context 0 must be above 0"),
+        ({"budget": 0}, "budget 0 must be above 0"),
+        ({"budget": float("nan")}, "budget nan must be above 0"),
+        ({"evaluations": 0}, "evaluations 0 must be above 0"),
+        ({"batch_size": 0}, "batch_size 0 must be above 0"),
+        ({"learning_rate": 0.0}, "learning_rate 0.0 must be above 0"),
+        ({"weight_decay": -0.1}, "weight_decay -0.1 is below 0"),
+        ({"axis": "epochs"}, "axis 'epochs' is not one of tokens, flops, seconds"),
+        ({"warmup": 0.5, "cooldown": 0.5}, r"warmup 0.5 and cooldown 0.5: .* together below 1"),
+    ],
+)
+def test_trial_that_cannot_be_is_refused_by_value(change: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        TrialConfig(**SHAPE | {"budget": 1e6} | change)  # type: ignore[arg-type]
+
+
+def test_trial_hands_its_shape_to_the_model() -> None:
+    trial = TrialConfig(**SHAPE, budget=1e6, context=128, window=32, batch_size=8)
+
+    assert trial.model(vocab_size=50) == ModelConfig(**SHAPE, vocab_size=50, context=128, window=32)
+    assert trial.model(vocab_size=50).head_dim == 16
+    assert trial.tokens_per_step == 1024
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("2M", 2e6), ("500k", 5e5), ("1.5B", 1.5e9), ("3e13", 3e13), (" 2_000,000 ", 2e6), (7, 7.0), (0.5, 0.5)],
+)
+def test_numbers_are_read_as_people_write_them(text: str | float, number: float) -> None:
+    assert parse_number(text) == number
+
+
+@pytest.mark.parametrize("text", ["", "M", "two", "1.5T", "nan", "inf", "1 2 x"])
+def test_other_text_is_refused_with_examples(text: str) -> None:
+    with pytest.raises(ValueError, match=r"is not a number; write 2000000, 2M, 500k, 1.5B or 3e13"):
+        parse_number(text)
+
+
+@given(number=st.integers(1, 500))
+def test_divisors_divide_and_none_is_missing(number: int) -> None:
+    found = divisors(number)
+
+    assert found == sorted(found)
+    assert all((candidate in found) == (number % candidate == 0) for candidate in range(1, number + 1))
+
+
+def test_field_names_keep_their_order() -> None:
+    assert field_names(ModelConfig) == ("depth", "width", "heads", "vocab_size", "context", "window")

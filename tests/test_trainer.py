@@ -1,0 +1,239 @@
+import itertools
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tinystories import checkpoint
+from tinystories.config import TrialConfig
+from tinystories.data.dataset import Dataset
+from tinystories.metrics import Metrics
+from tinystories.models.size import flops_per_step
+from tinystories.trainer import Trainer
+
+
+def make_trial(**changes: object) -> TrialConfig:
+    """A trial of 32 updates: 16 sequences of 32 tokens each time, so 512 tokens."""
+    tiny = {"depth": 2, "width": 16, "heads": 2, "context": 32, "window": 8, "budget": 16_000, "evaluations": 4}
+    return TrialConfig(**tiny | changes)  # type: ignore[arg-type]
+
+
+def without_time(metrics: Metrics) -> Metrics:
+    return replace(metrics, seconds=0, tokens_per_second=0)
+
+
+def test_evaluations_divide_the_budget_evenly(dataset: Dataset) -> None:
+    trial = make_trial()
+
+    records = list(Trainer(trial, dataset).run())
+
+    assert [record.evaluation for record in records] == [1, 2, 3, 4]
+    assert [record.step for record in records] == [8, 16, 24, 32]
+    assert [record.tokens for record in records] == [4096, 8192, 12288, 16384]
+    assert [record.flops for record in records] == [
+        record.step * flops_per_step(trial, dataset.vocab_size) for record in records
+    ]
+
+
+@pytest.mark.parametrize("evaluations", [3, 5, 7, 32])
+def test_uneven_evaluations_come_with_the_first_update_that_reaches_them(
+    dataset: Dataset, evaluations: int
+) -> None:
+    records = list(Trainer(make_trial(evaluations=evaluations), dataset).run())
+
+    assert [record.step for record in records] == [
+        math.ceil(32 * number / evaluations) for number in range(1, evaluations + 1)
+    ]
+
+
+def test_training_lowers_the_loss(dataset: Dataset) -> None:
+    first, *_, last = Trainer(make_trial(learning_rate=1e-2), dataset).run()
+
+    assert last.val_loss < first.val_loss < math.log(dataset.vocab_size)
+    assert last.train_loss < first.train_loss
+    assert last.best_val_loss == last.val_loss
+    assert not last.diverged
+
+
+def test_budget_in_flops_ends_there(dataset: Dataset) -> None:
+    per_step = flops_per_step(make_trial(), dataset.vocab_size)
+
+    *_, last = Trainer(make_trial(axis="flops", budget=9.5 * per_step), dataset).run()
+
+    assert (last.step, last.flops) == (10, 10 * per_step)
+
+
+def test_budget_in_seconds_is_training_time(dataset: Dataset) -> None:
+    trial = make_trial(axis="seconds", budget=0.2)
+    trainer = Trainer(trial, dataset)
+
+    records = list(trainer.run())
+
+    assert [record.evaluation for record in records] == [1, 2, 3, 4]
+    assert trainer.checkpoint().training_seconds >= 0.2
+    assert records[-1].seconds > trainer.checkpoint().training_seconds
+    assert all(later.step > earlier.step for earlier, later in itertools.pairwise(records))
+
+
+def test_run_repeats_to_the_bit(dataset: Dataset) -> None:
+    once, again = Trainer(make_trial(), dataset), Trainer(make_trial(), dataset)
+
+    assert [without_time(record) for record in once.run()] == [without_time(record) for record in again.run()]
+    torch.testing.assert_close(once.model.state_dict(), again.model.state_dict(), atol=0, rtol=0)
+
+
+def test_seed_changes_weights_and_data(dataset: Dataset) -> None:
+    zero, one = Trainer(make_trial(seed=0), dataset), Trainer(make_trial(seed=1), dataset)
+
+    assert not torch.equal(zero.model.wte.weight, one.model.wte.weight)
+    assert next(zero.run()).train_loss != next(one.run()).train_loss
+
+
+def test_global_random_state_is_neither_used_nor_changed(dataset: Dataset) -> None:
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    weights = Trainer(make_trial(), dataset).model.wte.weight
+
+    torch.manual_seed(5)
+    again = Trainer(make_trial(), dataset)
+
+    assert torch.equal(torch.rand(3), expected)
+    assert torch.equal(again.model.wte.weight, weights)
+
+
+@pytest.mark.parametrize("stop", [1, 2, 3])
+def test_resumed_run_is_the_uninterrupted_one(dataset: Dataset, tmp_path: Path, stop: int) -> None:
+    whole = Trainer(make_trial(), dataset)
+    expected = [without_time(record) for record in whole.run()]
+    interrupted = Trainer(make_trial(), dataset)
+    for _ in itertools.islice(interrupted.run(), stop):
+        location = checkpoint.save(interrupted.checkpoint(), str(tmp_path))
+
+    resumed = Trainer(make_trial(), dataset, resume=checkpoint.load(location))
+
+    assert [without_time(record) for record in resumed.run()] == expected[stop:]
+    torch.testing.assert_close(resumed.model.state_dict(), whole.model.state_dict(), atol=0, rtol=0)
+
+
+def test_checkpoint_does_not_change_as_training_goes_on(dataset: Dataset) -> None:
+    trainer = Trainer(make_trial(), dataset)
+    run = trainer.run()
+    next(run)
+    taken = trainer.checkpoint()
+    before = taken.model["wte.weight"].clone()
+    steps_before = taken.optimizer["state"][0]["step"].item()
+
+    next(run)
+
+    assert torch.equal(taken.model["wte.weight"], before)
+    assert taken.optimizer["state"][0]["step"].item() == steps_before
+
+
+def test_time_goes_on_after_a_resume(dataset: Dataset) -> None:
+    trainer = Trainer(make_trial(), dataset)
+    first = next(trainer.run())
+
+    second = next(Trainer(make_trial(), dataset, resume=trainer.checkpoint()).run())
+
+    assert second.seconds > first.seconds
+
+
+def test_finished_trial_yields_nothing_more(dataset: Dataset) -> None:
+    trainer = Trainer(make_trial(), dataset)
+    *_, last = trainer.run()
+
+    finished = Trainer(make_trial(), dataset, resume=trainer.checkpoint())
+
+    assert list(finished.run()) == []
+    assert finished.metrics == last
+
+
+def test_diverging_run_ends_before_its_budget(dataset: Dataset) -> None:
+    trial = make_trial(learning_rate=1e4, gradient_clip=1e9, warmup=0, budget=512 * 1000, evaluations=2)
+
+    records = list(Trainer(trial, dataset).run())
+
+    assert len(records) == 1
+    assert records[0].diverged
+    assert records[0].evaluation == 1
+    assert records[0].step <= 101
+    assert not records[0].usable
+
+
+def test_loss_that_is_not_a_number_ends_the_run(dataset: Dataset) -> None:
+    trainer = Trainer(make_trial(), dataset)
+    run = trainer.run()
+    before = next(run)
+    with torch.no_grad():
+        trainer.model.ln_f.weight.fill_(math.nan)
+
+    after = list(run)
+
+    assert [record.diverged for record in after] == [True]
+    assert after[0].best_val_loss == before.best_val_loss
+
+
+def test_checkpoint_of_another_trial_is_refused(dataset: Dataset) -> None:
+    trainer = Trainer(make_trial(), dataset)
+    next(trainer.run())
+
+    with pytest.raises(ValueError, match=r"trained with learning_rate 0\.\d+, not 0.5"):
+        Trainer(make_trial(learning_rate=0.5), dataset, resume=trainer.checkpoint())
+
+
+def test_checkpoint_of_other_data_is_refused(dataset: Dataset) -> None:
+    trainer = Trainer(make_trial(), dataset)
+    next(trainer.run())
+    other = replace(dataset, fingerprint="0123456789abcdef")
+
+    with pytest.raises(ValueError, match=rf"data {dataset.fingerprint}, .* holds 0123456789abcdef"):
+        Trainer(make_trial(), other, resume=trainer.checkpoint())
+
+
+def test_budget_too_short_for_its_evaluations_is_refused(dataset: Dataset) -> None:
+    with pytest.raises(ValueError, match="is 1 updates of 512 tokens"):
+        Trainer(make_trial(budget=500), dataset)
+
+
+def test_unknown_device_is_refused(dataset: Dataset) -> None:
+    with pytest.raises(ValueError, match=r"device 'tpu' .* allowed: auto, cpu"):
+        Trainer(make_trial(), dataset, device="tpu")
+
+
+def test_every_shape_sees_the_same_tokens(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[np.ndarray] = []
+    deal = Dataset.batch
+
+    def note(self: Dataset, **arguments: int) -> tuple[np.ndarray, np.ndarray]:
+        batch = deal(self, **arguments)
+        seen.append(batch[0])
+        return batch
+
+    monkeypatch.setattr(Dataset, "batch", note)
+    for width in (16, 32):
+        next(Trainer(make_trial(width=width), dataset, device="cpu").run())
+
+    assert len(seen) == 16
+    assert all(np.array_equal(first, second) for first, second in zip(seen[:8], seen[8:], strict=True))
+
+
+def test_bfloat16_trains(dataset: Dataset) -> None:
+    trainer = Trainer(make_trial(dtype="bfloat16", learning_rate=1e-2), dataset)
+
+    *_, last = trainer.run()
+
+    assert trainer.precision == "bfloat16"
+    assert last.val_loss < math.log(dataset.vocab_size)
+    assert trainer.model.wte.weight.dtype == torch.float32
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_gpu_follows_the_cpu(dataset: Dataset) -> None:
+    trial = make_trial(dtype="float32")
+    cpu, gpu = (list(Trainer(trial, dataset, device=device).run()) for device in ("cpu", "cuda"))
+
+    assert [record.val_loss for record in gpu] == pytest.approx([record.val_loss for record in cpu], rel=1e-3)
