@@ -82,11 +82,12 @@ def check_answers(address: str) -> None:
         raise ValueError(f"--address {address}: no Ray cluster answers there; give host:port or auto")
 
 
-def nodes() -> int:
-    """Nodes of the cluster that are alive."""
+def is_here_alone() -> bool:
+    """Whether the cluster is this machine and stays so: no other node, and no autoscaler that may start one."""
     import ray
 
-    return sum(1 for node in ray.nodes() if node["Alive"])
+    alive = [node["NodeID"] for node in ray.nodes() if node["Alive"]]
+    return alive == [ray.get_runtime_context().get_node_id()] and not _possible()
 
 
 def slots(cpus_per_trial: int, gpus_per_trial: int) -> tuple[int, int]:
@@ -98,7 +99,7 @@ def slots(cpus_per_trial: int, gpus_per_trial: int) -> tuple[int, int]:
     import ray
 
     now = ray.cluster_resources()
-    possible: dict[str, Any] = ray._private.state.state.get_max_resources_from_cluster_config() or {}
+    possible = _possible()
     cpus, gpus = (max(now.get(key, 0), possible.get(key, 0)) for key in ("CPU", "GPU"))
     if gpus and gpus_per_trial:
         count, gpus_each, found = int(gpus // gpus_per_trial), gpus_per_trial, f"{gpus:g} GPUs"
@@ -108,3 +109,10 @@ def slots(cpus_per_trial: int, gpus_per_trial: int) -> tuple[int, int]:
         wanted = f"gpus_per_trial {gpus_per_trial}" if gpus and gpus_per_trial else f"cpus_per_trial {cpus_per_trial}"
         raise ValueError(f"{wanted}: the cluster has only {found}")
     return count, gpus_each
+
+
+def _possible() -> dict[str, Any]:
+    """Resources of the cluster once the autoscaler has started all that it may; empty without one."""
+    import ray
+
+    return ray._private.state.state.get_max_resources_from_cluster_config() or {}

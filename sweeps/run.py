@@ -157,8 +157,8 @@ def _start(
         cluster.connect(options.address)
         stack.callback(cluster.disconnect)
         slots, gpus = cluster.slots(spec.cpus_per_trial, spec.gpus_per_trial)
-        if cluster.nodes() > 1 and not options.storage:
-            raise ValueError("the cluster has several nodes: give --storage, a folder or URI that all of them reach")
+        if options.address and not options.storage and not cluster.is_here_alone():
+            raise ValueError("the cluster is more than this machine: give --storage, a folder or URI that all nodes reach")
         tracker = Tracker.open(spec.wandb, sweep=spec.name, folder=folder.root, project=spec.project)
     sweep = Sweep(
         spec,
@@ -225,7 +225,8 @@ def _run(session: Session) -> int:
             sweep.save_seconds()
             session.tracker.close()
             session.mirror.update(force=True)
-    status = _show_result(list(sweep.results.values()), sweep.folder, console)
+    results = list(sweep.results.values())
+    status = _show_result(results, sweep.folder, console) if results else 0
     _show_notes(session)
     if sweep.done:
         return status

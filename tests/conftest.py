@@ -15,9 +15,7 @@ from tinystories.data.make_dataset import make_stories
 @pytest.fixture(scope="session")
 def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of 300 built-in stories; not to be written to."""
-    return make_stories(
-        tmp_path_factory.mktemp("data") / "stories", stories=300, tokenizer="bpe:300", valid_stories=12
-    )
+    return make_stories(tmp_path_factory.mktemp("data") / "stories", stories=300, tokenizer="bpe:300", valid_stories=12)
 
 
 @pytest.fixture(scope="session")

@@ -39,9 +39,7 @@ def test_evaluations_divide_the_budget_evenly(dataset: Dataset) -> None:
 
 
 @pytest.mark.parametrize("evaluations", [3, 5, 7, 32])
-def test_uneven_evaluations_come_with_the_first_update_that_reaches_them(
-    dataset: Dataset, evaluations: int
-) -> None:
+def test_uneven_evaluations_come_with_the_first_update_that_reaches_them(dataset: Dataset, evaluations: int) -> None:
     records = list(Trainer(make_trial(evaluations=evaluations), dataset).run())
 
     assert [record.step for record in records] == [

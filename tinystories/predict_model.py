@@ -131,7 +131,9 @@ def _load_exported(folder: Path) -> GPTNeo:
         raise ValueError(f"{folder} holds a model of type {kind!r}; allowed: 'gpt_neo'")
     # Imported here: it takes seconds, and models in training folders do not need it.
     from transformers import GPTNeoForCausalLM
+    from transformers.utils.logging import disable_progress_bar
 
+    disable_progress_bar()
     return from_transformers(GPTNeoForCausalLM.from_pretrained(folder, local_files_only=True))
 
 

@@ -27,27 +27,27 @@ PARAGRAPH_BREAKS = ("\n\n", "\n\n", "\n", " ")
 """What stands between the paragraphs of a story, as the real TinyStories vary it."""
 
 PRONOUNS = {
-    "he": {"him": "him", "his": "his", "himself": "himself", "child": "boy", "adult": "man"},
-    "she": {"him": "her", "his": "her", "himself": "herself", "child": "girl", "adult": "woman"},
+    "he": {"him": "him", "his": "his", "himself": "himself"},
+    "she": {"him": "her", "his": "her", "himself": "herself"},
 }
 """Columns that follow from a column `he`; the masculine form names the case."""
 
 IRREGULAR_VERBS = {
     "run": "ran running", "swim": "swam swimming", "swing": "swung swinging", "sing": "sang singing",
     "dig": "dug digging", "hop": "hopped hopping", "skip": "skipped skipping", "ride": "rode riding",
-    "fly": "flew flying", "throw": "threw throwing", "build": "built building", "spin": "spun spinning",
-    "read": "read reading", "blow": "blew blowing", "ring": "rang ringing", "wear": "wore wearing",
-    "slide": "slid sliding", "hide": "hid hiding", "draw": "drew drawing", "hit": "hit hitting",
-    "hum": "hummed humming", "eat": "ate eating", "drive": "drove driving", "hug": "hugged hugging",
-    "hold": "held holding", "light": "lit lighting", "sled": "sledded sledding", "wind": "wound winding", "feed": "fed feeding",
-    "beat": "beat beating", "cut": "cut cutting", "fish": "fished fishing", "catch": "caught catching",
-    "tell": "told telling", "shake": "shook shaking", "stir": "stirred stirring", "sleep": "slept sleeping", "make": "made making",
+    "fly": "flew flying", "throw": "threw throwing", "spin": "spun spinning", "read": "read reading",
+    "blow": "blew blowing", "ring": "rang ringing", "wear": "wore wearing", "slide": "slid sliding",
+    "hit": "hit hitting", "hum": "hummed humming", "hug": "hugged hugging", "hold": "held holding",
+    "light": "lit lighting", "sled": "sledded sledding", "wind": "wound winding", "feed": "fed feeding",
+    "beat": "beat beating", "catch": "caught catching", "shake": "shook shaking",
 }  # fmt: skip
 """Past and -ing form by base form."""
 
 LISTS = {
-    "look": "toy.looks", "play": "toy.plays", "spot": "place.spots", "sight": "place.sights", "act": "place.acts",
-    "ingredient": "dish.ingredients", "mark": "item.looks", "stuff": "build.stuffs", "clue": "creature.clues", "game": "weather.games", "limb": "creature6.clues", "spice": "dish3.ingredients", "lift": "flyer.plays", "shape": "flyer.looks",
+    "look": "toy.looks", "play": "toy.plays", "spot": "place.spots", "sight": "place.sights",
+    "act": "place.acts", "ingredient": "dish.ingredients", "mark": "item.looks", "stuff": "build.stuffs",
+    "clue": "creature.clues", "game": "weather.games", "limb": "creature6.clues",
+    "spice": "dish3.ingredients", "lift": "flyer.plays", "shape": "flyer.looks",
 }  # fmt: skip
 """Fact that holds the values to draw from, by kind of fact."""
 
@@ -179,17 +179,17 @@ bell | old, tiny, bright | ring it, polish it, shake it | metal
 dinosaur | scary, funny, huge | feed it, chase it, march it | plastic
 jump rope | long, strong, new | swing it, spin it, shake it | string""",
     "colour": """
-colour | like
-red | a strawberry
-blue | the sky
-green | the grass
-yellow | the sun
-purple | a plum
-orange | a pumpkin
-pink | a piglet
-white | snow
-black | the night
-brown | chocolate""",
+colour
+red
+blue
+green
+yellow
+purple
+orange
+pink
+white
+black
+brown""",
     "item": """
 item | looks | use | wear
 hat | striped, floppy, woolly, tall | keep my head warm | on {person.his} head
@@ -510,7 +510,7 @@ PHRASES = {
         |young |]{hero.kind}. [{who}|] [{lives}|] |{Hero} was a {hero.kind} who {trait.shows}. Everyone said
         that {he} was [very |so |]{trait}. [{lives}|] |This is [the|a] story [of|about] {hero}, a {trait}
         [little |]{hero.kind}. [{who}|] [{lives}|] |There was a [little |young |]{hero.kind} [named|called]
-        {hero} who was [very|so|always] {trait}. [{who}|] |In {dwelling.place} lived {hero}, a {trait}
+        {hero} who was [very|always] {trait}. [{who}|] |In {dwelling.place} lived {hero}, a {trait}
         {hero.kind}. [{who}|]
     """,
     "early": """
@@ -521,8 +521,7 @@ PHRASES = {
     "late": """
         [dressed? {His} {colour4} {clothes} was [dirty|torn|full of dust], but [{he} did not care|that did
         not matter]. |aged? [Not bad for a {hero.kind} who was only {sum4} years old!|"And I am only {sum4}
-        years old," {he} [said|thought].] |pet? Even the {creature4} {creature4.sound} [happily|as if it
-        knew|in its {creature4.home}].|]
+        years old," {he} [said|thought].] |pet? Even the {creature4} {creature4.sound} [as if it knew|in its {creature4.home}].|]
     """,
     "sound_aside": """
         [Far away|Somewhere|Nearby|Behind the fence|Not far away], a {creature5} {creature5.sound}.
@@ -543,7 +542,9 @@ PHRASES = {
         head.
     """,
     "who": "{He} {trait.shows}.|{Hero} {trait.shows}.|{He} was so {trait} that {he} {trait.shows}.",
-    "lives": "{He} lived {dwelling} with {his} {elder}.|{Hero} lived {dwelling}.",
+    "lives": """
+        {He} lived {dwelling} with {his} {elder}.|{Hero} lived {dwelling}.|[animal? {He} liked {hero.food} best of all.|]
+    """,
     "dwelling": "in {dwelling.place}",
     "dwelling.place": """
         [animal? a [cosy|small|warm] {hero.home}[ by the river| under the hill| near a field|] |a
@@ -597,10 +598,6 @@ PHRASES = {
         {His} {elder} gave {him} a [big|warm|long] hug.|{His} {elder} hugged {him} tight. |{His} {elder}
         smiled and kissed {him} on the [nose|head].
     """,
-    "home": """
-        {His} {elder} was waiting at the door.|It was [almost|nearly] time for dinner.|The sun was going
-        down.
-    """,
     "friends_end": """
         {Hero} and {friend} played together until [the sun went down|it was dark|dinner time]. |They
         [laughed|smiled] and walked home [together|side by side].|{Hero} was glad to have a friend like
@@ -648,8 +645,6 @@ class Plot(NamedTuple):
     """Fact that is the story's adjective."""
     text: str
     """Template of the whole story."""
-    cast: str = "any"
-    """Whom it can be about: "child", "beast" or "any"."""
 
 
 PLOTS = {
@@ -673,7 +668,7 @@ did you put it?" asked {his} {elder}. "{place.At}, {spot}," {hero} [said|remembe
 
 [The next morning|Early the next day], {he} ran back {place.to}. [bad? {He} looked {spot}, but [it was
 gone|there was nothing]. [Someone had taken it.|The wind had carried it away.] {Hero} never saw the {colour}
-{toy} again. [moral? {moral_word} {he} should take care of {his} things.|bad? |{sad}] |twist? There was
+{toy} again. [moral? {moral_word} {he} should take care of {his} things.|{sad}] |twist? There was
 {friend}, a {friend.kind}, sitting {spot}. "I found a {toy}," {friend.he} said. "But tell me, what color is
 yours?" "It is {colour}, and it is {look}," said {hero}. "Then it is yours!" {friend} gave it to {him}.
 {thanks} {new_friends_end} |{He} looked {spot}, and there it was, as {look} and {colour} as ever. {glad}
@@ -724,8 +719,8 @@ So {hero} went to {person.place}. The {person} was [sad|looking under the table|
 {item}," {person.he} said. "I need it to {item.use}." "What does it look like?" asked {hero}. "It is {mark}
 and {colour}." "Then here it is!" {He} [gave it back|handed it to {person.him}]. [bad? But it was
 [dirty|wet] now, and the {person} was not happy. "Still, you are an honest {hero.kind}," {person.he} said.
-|The {person} [put it|held it] {item.wear} and smiled. [twist? "Take {person.gives}," {person.he} said.
-{Hero} [took it home|shared it] with {his} {elder}. |"[You are very honest|Bless you, little one],"
+|The {person} put it {item.wear} and smiled. [twist? "Take {person.gives}," {person.he} said.
+{Hero} [took it home to|shared it with] {his} {elder}. |"[You are very honest|Bless you, little one],"
 {person.he} said.]] [moral? {moral_word} it feels good to give back what is not yours.|bad? |{act_end}]
 {late}
 """,
@@ -826,7 +821,7 @@ think of home]. [hint? But something was not right. What was it?|] [rich? {aside
 [conflict? "I have to go," said {hero} at last. "No, stay!" said {friend}. "[Only babies go home|It is too
 early]!" |] [bad? When {he} came home, it was [dark|too late]. {He} had not done what {he} promised. "You
 promised to {chore}," said {his} {elder}. "I am sorry," {hero} [said|cried]. {sad} [moral? {moral_word} a
-promise is a promise.|bad? |The next day, {he} {chore.past} before breakfast.] |Suddenly {he} remembered
+promise is a promise.|The next day, {he} {chore.past} before breakfast.] |Suddenly {he} remembered
 {his} promise. "I must {chore}!" {he} [cried|said]. {He} ran [all the way home|as fast as {he} could].
 [twist? {Friend} ran too. "I will help you," {friend.he} said.|] {He} {chore.past} just before {his} {elder}
 came back. "Did you {chore}?" asked {his} {elder}. "Yes, I {chore.past}," said {hero}. {hug} [moral?
@@ -937,8 +932,8 @@ better if you keep trying.|bad? |{sleep_end}] {late}
         "act",
         "trait",
         """
-{opening} {loves_act} One [day|evening], {he} came home tired from {act.ing}. [hint? {noise.clue}|] {He} ate
-{his} dinner and went to bed. [rich? {aside} {aside2} {aside5}|{aside}|]
+{opening} {loves_act} [rich? {aside} {aside2} {aside5}|{aside}|] One [day|evening], {he} came home tired from {act.ing}. [hint? {noise.clue}|] {He} ate
+{his} dinner and went to bed. 
 
 In the middle of the night, {hero} woke up. {Noise.sound}! The sound came {noise.from}. {scared} ["A
 monster!" {he} whispered.|"Is it a ghost?" {he} thought.|"Who is there?" {he} called. Nobody answered.]
@@ -951,7 +946,7 @@ sleep.|{He} held {his} {colour} {toy} tight.]
 {noise.first}: {noise.why}. {Noise.sound}! {Hero} began to laugh.
 
 [bad? But {he} still could not sleep, and the next day {he} was too tired to {act}.|twist? "Good night,
-monster," {he} said to {noise}, and went back to bed.|{sleep_end}] [moral? {moral_word} things are less
+monster," {he} said to {noise}, and went back to bed.|Then {he} [slept|was quiet] until morning.] [moral? {moral_word} things are less
 scary when you look at them.|bad? |The next morning, {he} told {friend} about {noise} and they laughed.]
 {late}
 """,
@@ -1024,7 +1019,7 @@ at the basket]. [chat? "How many {fruit} do you have?" {friend.he} asked. "I hav
 At home, {his} {elder} looked into the {colour} basket. "You said you would pick {fruit}. How many do you
 have?" {Hero} counted. [bad? But there was a hole in the basket, and all the {fruit} had fallen out! There
 were none. {sad} |"I had {sum}, and I gave {sum.gives} to {friend}, so I have {sum.left}," {he} said.
-"{Sum.left} {fruit} [are enough|is a lot]!" said {Elder}. They [ate them|washed them and ate them|made a
+"{Sum.left} {fruit} are [enough|just right]!" said {Elder}. They [ate them|washed them and ate them|made a
 pie] together. [twist? Then there was a knock at the door. It was {friend} with a {colour2} flower. "Now I
 can give you something too," {friend.he} said.|]] [moral? {moral_word} you have more joy when you give some
 away.|bad? |{act_end}] {late}
@@ -1266,18 +1261,17 @@ dinner.] {late}
         "act",
         "trait",
         """
-{opening} {loves_act} [{oneday}, {he} {act.past} so long that {he} was very tired.|One night, {he} could not
+{opening} {loves_act} [rich? {aside} {aside2} {aside5}|{aside}|] [{oneday}, {he} {act.past} so long that {he} was very tired.|One night, {he} could not
 sleep.] {His} {elder} [read {him} a story about|told {him} about] {dream}. [hint? "Some say that it is
-real," {elder.he} whispered.|{Hero} closed {his} eyes.] [rich? {aside} {aside2} {aside5}|{aside}|]
+real," {elder.he} whispered.|{Hero} closed {his} eyes.] 
 
 [Suddenly|Then], {he} was [there|far away from {his} bed]. It was {dream}! {He} saw {dream.sight}.
 {Dream.folk} came to meet {him}. "Welcome, {hero}," they said. "[Can you {act}|Do you like to {act}]?"
 "Yes!" said {hero}. So {he} {act.past} with the {dream.folk}, and they [cheered|laughed]. [conflict? But
-their {colour} {item} was gone, and they were sad. {Hero} looked all around. {He} found it between the
-{dream.sight}. "You saved us!" they said.|They ate {fruit} and told jokes.] They gave {him} {dream.thing}.
+their {colour} {item} was gone, and they were sad. {Hero} looked all around. {He} found it near the {dream.sight}. "You saved us!" they said.|They ate {fruit} and told jokes.] They gave {him} {dream.thing}.
 "So that you do not forget us," they said.
 
-Then a voice called {his} name. {Hero} opened {his} eyes. {He} was in {his} bed. [chat? "I was in {dream}!"
+Then a voice called {his} name. {Hero} opened {his} eyes. {He} was in {his} bed. [chat? "I saw {dream}!"
 {he} told {his} {elder}. "It was only a dream," said {Elder}.|It had only been a dream.] [twist? But in
 {his} {hands} {he} held {dream.thing}.|bad? {He} opened {his} {hands}, but they were empty. {sad}|{He} drew
 a picture of {dream.thing} and put it on the wall.] [moral? {moral_word} you can go anywhere if you close

@@ -28,7 +28,6 @@ from tinystories.data.lexicon import (
     PLOTS,
     PRONOUNS,
     TABLES,
-    Plot,
 )
 
 T = TypeVar("T")
@@ -37,7 +36,7 @@ _CONDITION = re.compile(r"\s*([a-z]+)\? ")
 _SPARE_SPACE = re.compile(r" +(?=[ .,!?])")
 _ARTICLE_BEFORE_VOWEL = re.compile(r"\b([Aa]) (?=[aeiou]|honest)")
 _CHILD_SHARE = 0.6
-"""Share of the stories about children, the others are about animals. (as in the first stories of TinyStories)"""
+"""Share of the stories that are about children; the others are about animals."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,7 +76,6 @@ def compose(seed: int, index: int) -> Story:
     world = World(random.Random(f"{seed}/{index}"))
     name = world.pick(tuple(PLOTS))
     plot = PLOTS[name]
-    world.set_stage(plot)
     paragraphs = [_tidy(_compile(text)(world)) for text in plot.text.strip().split("\n\n")]
     text = world.pick(PARAGRAPH_BREAKS).join(paragraphs)
     return Story(
@@ -103,6 +101,7 @@ def verb_forms(verb: str) -> tuple[str, str, str]:
 class World(dict[str, str]):
     """The facts of one story: each drawn when it is first mentioned, and fixed from then on.
 
+    The features and the hero are drawn at once; the hero's pronouns are also known as `he`, `him`, `his`, `himself`.
     `toy` draws a row of the table "toy" and sets `toy` and a fact for each other column (`toy.made`, ...);
     `toy2` draws another row; `spot` draws one of the values listed in another fact (`place.spots`);
     `act.past` and `act.ing` inflect the first word of `act`.
@@ -112,21 +111,17 @@ class World(dict[str, str]):
         super().__init__()
         self._random = rng.random
         self._taken: dict[str, list[Row]] = {}
+        for feature, share in FEATURES.items():
+            self[feature] = "yes" if self._random() < share else ""
+        self["animal"] = "" if self._random() < _CHILD_SHARE else "yes"
+        self._draw("hero")
+        for pronoun in ("he", "him", "his", "himself"):
+            self[pronoun] = self[f"hero.{pronoun}"]
 
     def pick(self, options: Sequence[T]) -> T:
         """One of the options, each equally likely."""
         # random() is the one method whose sequence Python keeps from version to version.
         return options[int(self._random() * len(options))]
-
-    def set_stage(self, plot: Plot) -> None:
-        """Draw the features and the hero, whose pronouns are then also known without a name."""
-        for feature, share in FEATURES.items():
-            self[feature] = "yes" if self._random() < share else ""
-        is_child = plot.cast == "child" or (plot.cast == "any" and self._random() < _CHILD_SHARE)
-        self["animal"] = "" if is_child else "yes"
-        self._draw("hero")
-        for pronoun in ("he", "him", "his", "himself"):
-            self[pronoun] = self[f"hero.{pronoun}"]
 
     def __missing__(self, key: str) -> str:
         entity, _, field = key.partition(".")
@@ -147,7 +142,7 @@ class World(dict[str, str]):
         row = self.pick([row for row in rows if row not in taken])
         taken.append(row)
         for column, value in row.items():
-            self[f"{entity}.{column}" if column else entity] = _compile(value)(self)
+            self[f"{entity}.{column}" if column else entity] = _compile(value)(self) if "{" in value else value
 
 
 Row = dict[str, str]
@@ -201,8 +196,12 @@ def _compile_sequence(tokens: list[str]) -> Expand:
         elif token.startswith("{"):
             parts.append(_slot(token[1:-1]))
         else:
-            parts.append(lambda world, text=token: text)
+            parts.append(_literal(token))
     return parts[0] if len(parts) == 1 else lambda world: "".join([part(world) for part in parts])
+
+
+def _literal(text: str) -> Expand:
+    return lambda world: text
 
 
 def _slot(name: str) -> Expand:

@@ -76,7 +76,7 @@ def shapes_figure(recording: Recording) -> Figure:
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     axes.set_title(f"{recording.name}: best validation loss [nat/token] by shape", loc="left", pad=22)
-    note = f"Budget: {short_number(recording.budget)} {UNITS[recording.axis]}. Grey: stopped at this share of it."
+    note = f"Budget: {short_number(recording.budget)} {UNITS[recording.axis]}. Grey: ended at this share of it."
     axes.text(0, 1.02, note, transform=axes.transAxes, va="bottom", fontsize=8.5, color=MUTED)
     return figure
 
