@@ -5,11 +5,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tinystories.data.make_dataset import make_stories
-
 from sweeps.spec import StoriesData
 from tinystories import storage
 from tinystories.data.dataset import describe
+from tinystories.data.make_dataset import make_stories
+from tinystories.data.tokenizer import parse_spec
 
 PROCESSED = Path("data/processed")
 """Where make_dataset writes unless told otherwise."""
@@ -46,8 +46,7 @@ def prepare(wanted: str | StoriesData | None) -> Data:
         FileNotFoundError: the folder or one of its files is missing.
         ValueError: the files are damaged.
     """
-    if wanted is None:
-        wanted = str(PROCESSED) if PROCESSED.exists() else StoriesData()
+    wanted = _chosen(wanted)
     if isinstance(wanted, StoriesData):
         location, stories = os.path.abspath(wanted.folder), wanted
         make_stories(location, **asdict(stories))
@@ -61,3 +60,18 @@ def prepare(wanted: str | StoriesData | None) -> Data:
         tokenizer=description["tokenizer"],
         fingerprint=description["fingerprint"],
     )
+
+
+def vocab_size(wanted: str | StoriesData | None) -> int:
+    """Number of tokens of data that need not exist yet; arguments and errors as those of `prepare`. [token]"""
+    wanted = _chosen(wanted)
+    if isinstance(wanted, StoriesData):
+        return parse_spec(wanted.tokenizer).size
+    size: int = describe(wanted)["vocab_size"]
+    return size
+
+
+def _chosen(wanted: str | StoriesData | None) -> str | StoriesData:
+    if wanted is None:
+        return str(PROCESSED) if PROCESSED.exists() else StoriesData()
+    return wanted

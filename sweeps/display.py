@@ -3,19 +3,19 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from sweeps.results import Result, ranked
+from sweeps.results import Result, Status, ranked
 from sweeps.spec import Spec
 from sweeps.sweep import Running, Sweep
 
 LEADERS = 10
 """Rows of the leaderboard."""
-COLOURS = {"completed": "green", "stopped": "yellow", "failed": "red", "diverged": "red"}
+COLOURS: dict[Status, str] = {"completed": "green", "stopped": "yellow", "failed": "red", "diverged": "red"}
 
 
 class Display:
@@ -53,7 +53,7 @@ class Display:
     def _view(self) -> Group:
         sweep = self._sweep
         ended, cap = len(sweep.results), sweep.spec.trials
-        lines = [
+        lines: list[RenderableType] = [
             Text.assemble((sweep.spec.name, "bold"), f"  {budget(sweep.spec)}"),
             _counts(sweep),
             ProgressBar(total=cap, completed=min(ended, cap), width=60),
@@ -102,7 +102,7 @@ def _counts(sweep: Sweep) -> Text:
 
 
 def _running(trials: Iterable[Running], spec: Spec) -> Table:
-    table = Table(box=None, header_style="dim", pad_edge=False)
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for heading in ("trial", "depth", "width", "heads", "evaluation", "val_loss", "tokens/s"):
         table.add_column(heading, justify="right")
     for trial in list(trials):
@@ -128,23 +128,20 @@ def _ended(result: Result) -> str:
 
 
 def leaderboard(results: Iterable[Result]) -> Table:
-    """The best trials, best first."""
-    table = Table(title="Leaderboard", title_justify="left", header_style="bold")
-    for heading in ("", "trial", "status", "depth", "width", "heads"):
-        table.add_column(heading, justify="left" if heading == "status" else "right")
-    for heading in ("parameters", "tokens", "val_loss", "val_bpb", "time"):
-        table.add_column(heading, justify="right")
+    """The best trials, best first; fits into 80 columns."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for heading in ("trial", "depth", "width", "heads", "params", "tokens", "val_loss", "val_bpb", "time", "status"):
+        table.add_column(heading, justify="left" if heading == "status" else "right", no_wrap=True)
     for rank, result in enumerate(ranked(results)[:LEADERS], start=1):
         table.add_row(
-            str(rank),
             result.trial_id,
-            Text(result.status, style=COLOURS[result.status]),
             *(str(getattr(result, name)) for name in ("depth", "width", "heads")),
             number(result.parameters),
             number(result.tokens),
             f"{result.val_loss:.4f}",
             f"{result.val_bpb:.4f}",
             duration(result.seconds),
+            Text(result.status, style=COLOURS[result.status]),
             style="bold" if rank == 1 else "",
         )
     return table

@@ -26,7 +26,8 @@ def show(spec: Spec, vocab_size: int, console: Console) -> None:
         vocab_size: of the data. [token]
     """
     speed, source = _speed(spec)
-    table = Table(title=f"{spec.name}: {budget(spec)}", title_justify="left", header_style="bold")
+    console.print(f"{spec.name}: {budget(spec)}", style="bold")
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for heading in ("trial", *spec.space.parameters, "parameters", "FLOPs", "tokens", "time"):
         table.add_column(heading, justify="right")
     total_flops = total_seconds = 0.0
@@ -38,17 +39,17 @@ def show(spec: Spec, vocab_size: int, console: Console) -> None:
             proposal.trial_id,
             *(f"{value:.3g}" if isinstance(value, float) else str(value) for value in proposal.assignment.values()),
             number(size.parameters(config.model(vocab_size))),
-            number(flops),
+            f"{flops:.1e}",
             number(tokens),
             duration(seconds),
         )
     console.print(table)
     share = expected_share(spec)
     console.print(
-        f"All trials in full: {number(total_flops)} FLOPs, {duration(total_seconds)} of one slot. "
+        f"All trials in full: {total_flops:.1e} FLOPs, {duration(total_seconds)} of one slot. "
         f"With early stopping about {share:.0%} of that: {duration(share * total_seconds)}."
     )
-    console.print(f"Times at {number(speed)} FLOP/s: {source}. Later trials will follow what earlier ones show.")
+    console.print(f"Times at {speed:.1e} FLOP/s: {source}. Later trials will follow what earlier ones show.")
 
 
 def cost(config: TrialConfig, vocab_size: int, speed: float) -> tuple[float, float, float]:

@@ -19,7 +19,7 @@ from rich.console import Console
 
 from sweeps import cluster, plan
 from sweeps import spec as specs
-from sweeps.data import Data, prepare
+from sweeps.data import Data, prepare, vocab_size
 from sweeps.display import Display, conclusion, duration, leaderboard
 from sweeps.mirror import Mirror
 from sweeps.results import Result, RunFolder, ranked, read_results, write_whole
@@ -97,10 +97,10 @@ def _prepare(options: argparse.Namespace, stack: ExitStack) -> Session | int:
     """All that can go wrong by the user's doing; an exit status when there is nothing left to run."""
     named = [f"{key}={value}" for key, value in (("name", options.name), ("run_cap", options.trials)) if value]
     spec, raw = specs.load(options.spec, [*options.set, *named])
-    data = prepare(spec.data)
     if options.dry_run:
-        plan.show(spec, data.vocab_size, Console())
+        plan.show(spec, vocab_size(spec.data), Console())
         return 0
+    data = prepare(spec.data)
     folder = RunFolder(Path("runs", spec.name).absolute())
     mirror = Mirror(folder, options.storage and f"{options.storage.rstrip('/')}/{spec.name}")
     mirror.fetch()
@@ -158,7 +158,7 @@ def _start(
         stack.callback(cluster.disconnect)
         slots, gpus = cluster.slots(spec.cpus_per_trial, spec.gpus_per_trial)
         if options.address and not options.storage and not cluster.is_here_alone():
-            raise ValueError("the cluster is more than this machine: give --storage, a folder or URI that all nodes reach")
+            raise ValueError("the cluster has other nodes: give --storage, a folder or URI that all of them reach")
         tracker = Tracker.open(spec.wandb, sweep=spec.name, folder=folder.root, project=spec.project)
     sweep = Sweep(
         spec,

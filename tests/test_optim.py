@@ -2,7 +2,6 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import nn
 
 from tinystories.config import TrialConfig
 from tinystories.models.model import GPTNeo
@@ -36,18 +35,22 @@ def test_rate_without_warmup_and_cooldown_is_constant() -> None:
     assert {learning_rate(progress, trial) for progress in (0.0, 0.5, 0.999)} == {trial.learning_rate}
 
 
-def test_only_the_hidden_matrices_are_scaled_and_decay() -> None:
-    trial = make_trial(width=64, weight_decay=0.3)
+@pytest.mark.parametrize(("scaled", "hidden", "embeddings"), [(True, 0.04, 0.32), (False, 0.01, 0.16)])
+def test_each_kind_of_parameter_has_its_rate_and_only_hidden_matrices_decay(
+    scaled: bool, hidden: float, embeddings: float
+) -> None:
+    trial = make_trial(width=64, weight_decay=0.3, scale_learning_rate=scaled)
     model = GPTNeo(trial.model(vocab_size=20))
     optimizer = make_optimizer(model, trial)
-    hidden = {id(module.weight) for module in model.modules() if isinstance(module, nn.Linear)}
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
 
     set_learning_rate(optimizer, 0.01)
 
     for group in optimizer.param_groups:
         for parameter in group["params"]:
-            expected = (0.04, 0.3) if id(parameter) in hidden else (0.01, 0.0)
-            assert (group["lr"], group["weight_decay"]) == pytest.approx(expected)
+            kind = "vector" if parameter.ndim == 1 else names[id(parameter)].partition(".")[0]
+            expected = {"h": (hidden, 0.3), "wte": (embeddings, 0), "wpe": (embeddings, 0), "vector": (0.01, 0)}
+            assert (group["lr"], group["weight_decay"]) == pytest.approx(expected[kind])
 
 
 def test_every_parameter_is_trained_once() -> None:
@@ -57,15 +60,6 @@ def test_every_parameter_is_trained_once() -> None:
     trained = [id(parameter) for group in groups for parameter in group["params"]]
 
     assert sorted(trained) == sorted(map(id, model.parameters()))
-
-
-def test_unscaled_rate_is_the_same_everywhere() -> None:
-    trial = make_trial(width=64, scale_learning_rate=False)
-    optimizer = make_optimizer(GPTNeo(trial.model(vocab_size=20)), trial)
-
-    set_learning_rate(optimizer, 0.01)
-
-    assert [group["lr"] for group in optimizer.param_groups] == [0.01, 0.01]
 
 
 def test_scaled_update_moves_outputs_alike_at_every_width() -> None:

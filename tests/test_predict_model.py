@@ -137,6 +137,11 @@ def test_option_out_of_range_is_refused_at_once(
         generate(model, tokenizer, "Once", **{option: value})  # type: ignore[arg-type]
 
 
+def test_prompt_that_is_no_text_is_refused(model: GPTNeo, tokenizer: Tokenizer) -> None:
+    with pytest.raises(ValueError, match="is not valid UTF-8"):
+        generate(model, tokenizer, b"caf\xe9".decode("utf-8", "surrogateescape"))
+
+
 def test_training_folder_and_its_export_tell_the_same_story(
     trained: Path, exported: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -17,21 +17,24 @@ BETAS = (0.9, 0.95)
 def make_optimizer(model: GPTNeo, trial: TrialConfig) -> torch.optim.AdamW:
     """AdamW over all parameters; every group carries the factor `scale` on the learning rate.
 
-    The hidden matrices learn at 256 / width of the rate: with Adam, an update of the same rate moves a wider
-    layer's output more. Embeddings, biases and norms are not scaled, their outputs do not sum over the width.
+    Hidden matrices learn at 256 / width of the rate, since the same change of every weight moves the output of a
+    wider layer more. Embeddings learn sqrt(width) times as fast as those: at one rate for all they hold back the
+    rest. Biases and norms learn at the rate itself.
     Only the hidden matrices decay: decayed embeddings shrink, and the norm behind them then turns that into
     larger and larger gradients.
 
-    Source: rate of Adam in Yang et al. 2022, arXiv:2203.03466, table 8, and Everett et al. 2024, arXiv:2407.05872;
-    no decay of embeddings in OLMo 2, arXiv:2501.00656, after Takase et al. 2023, arXiv:2312.16903.
+    Source: 1 / width from Yang et al. 2022, arXiv:2203.03466, table 3, and Everett et al. 2024, arXiv:2407.05872;
+    sqrt(width) from Hayou and Liu 2025, arXiv:2506.15025; no decay of embeddings from OLMo 2, arXiv:2501.00656.
     """
     hidden = [module.weight for module in model.modules() if isinstance(module, nn.Linear)]
-    matrices = set(hidden)
-    others = [parameter for parameter in model.parameters() if parameter not in matrices]
-    scale = BASE_WIDTH / trial.width if trial.scale_learning_rate else 1.0
+    embeddings = [model.wte.weight, model.wpe.weight]
+    vectors = [parameter for parameter in model.parameters() if parameter.ndim == 1]
+    width = trial.width if trial.scale_learning_rate else BASE_WIDTH
+    scale = BASE_WIDTH / width
     groups = [
         {"params": hidden, "scale": scale, "weight_decay": trial.weight_decay},
-        {"params": others, "scale": 1.0, "weight_decay": 0.0},
+        {"params": embeddings, "scale": scale * math.sqrt(width), "weight_decay": 0.0},
+        {"params": vectors, "scale": 1.0, "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(groups, lr=trial.learning_rate, betas=BETAS, fused=True)
 

@@ -48,6 +48,8 @@ def generate(
         raise ValueError(f"temperature {temperature} must be a number of 0 or above")
     if top_k is not None and top_k < 1:
         raise ValueError(f"top_k {top_k} must be above 0")
+    if any("\ud800" <= character <= "\udfff" for character in prompt):
+        raise ValueError(f"prompt {prompt!r} is not valid UTF-8")
     # The data put this token before every story, so it is how a story begins.
     tokens = [tokenizer.end_of_text, *tokenizer.encode(prompt)]
     sampled = _sample(model, tokens, temperature, top_k, torch.Generator().manual_seed(seed))
