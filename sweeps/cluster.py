@@ -1,11 +1,13 @@
 """The way to Ray: a cluster of this machine alone, or one that runs already."""
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+NO_ANSWER = "--address {}: no Ray cluster answers there; give host:port, or auto on one of its nodes"
 ANSWER_SECONDS = 25
 """How long a cluster may take to answer. [s]"""
 
@@ -63,6 +65,8 @@ def check_answers(address: str) -> None:
     Raises:
         ValueError: it does not answer within `ANSWER_SECONDS`.
     """
+    if address != "auto":
+        _check_listens(address)
     where = [] if address == "auto" else ["--address", address]
     ray = str(Path(sys.executable).with_name("ray"))
     try:
@@ -79,7 +83,16 @@ def check_answers(address: str) -> None:
     except subprocess.TimeoutExpired:
         healthy = False
     if not healthy:
-        raise ValueError(f"--address {address}: no Ray cluster answers there; give host:port or auto")
+        raise ValueError(NO_ANSWER.format(address))
+
+
+def _check_listens(address: str) -> None:
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    try:
+        with socket.create_connection((host, int(port)), timeout=5):
+            pass
+    except (OSError, ValueError, OverflowError):
+        raise ValueError(NO_ANSWER.format(address)) from None
 
 
 def is_here_alone() -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 from sweeps.spec import StoriesData
 from tinystories import storage
-from tinystories.data.dataset import describe
+from tinystories.data.dataset import describe, open_dataset
 from tinystories.data.make_dataset import make_stories
 from tinystories.data.tokenizer import parse_spec
 
@@ -52,13 +52,13 @@ def prepare(wanted: str | StoriesData | None) -> Data:
         make_stories(location, **asdict(stories))
     else:
         location, stories = wanted if storage.is_uri(wanted) else os.path.abspath(wanted), None
-    description = describe(location)
+    dataset = open_dataset(location)
     return Data(
         location=location,
         stories=stories,
-        vocab_size=description["vocab_size"],
-        tokenizer=description["tokenizer"],
-        fingerprint=description["fingerprint"],
+        vocab_size=dataset.vocab_size,
+        tokenizer=dataset.tokenizer,
+        fingerprint=dataset.fingerprint,
     )
 
 

@@ -26,6 +26,7 @@ from sweeps.results import Result, RunFolder, ranked, read_results, write_whole
 from sweeps.spec import Spec
 from sweeps.sweep import Sweep
 from sweeps.tracking import Tracker
+from tinystories.models import size
 
 DEMO = Path(__file__).with_name("demo.yaml")
 STARTUP_SECONDS = 20
@@ -101,6 +102,7 @@ def _prepare(options: argparse.Namespace, stack: ExitStack) -> Session | int:
         plan.show(spec, vocab_size(spec.data), Console())
         return 0
     data = prepare(spec.data)
+    size.steps(spec.largest_trial(), data.vocab_size)  # refuses a budget that is too short
     folder = RunFolder(Path("runs", spec.name).absolute())
     mirror = Mirror(folder, options.storage and f"{options.storage.rstrip('/')}/{spec.name}")
     mirror.fetch()

@@ -104,6 +104,15 @@ class Spec:
         """The whole configuration of one trial."""
         return TrialConfig(**{"seed": self.seed, **self.trial, **assignment})
 
+    def largest_trial(self) -> TrialConfig:
+        """The trial with the most parameters."""
+        ends: Assignment = {
+            name: max(parameter.values) if isinstance(parameter, Choice) else parameter.high
+            for name, parameter in self.space.parameters.items()
+        }
+        width = int({**self.space.fixed, **ends}["width"])
+        return self.trial_config({**ends, "heads": self.space.heads_for(width)[0]})
+
     @property
     def trials(self) -> int:
         """Trials that the sweep has: `run_cap`, or all configurations of a smaller space."""
@@ -210,26 +219,7 @@ def _check_settings(spec: Spec) -> None:
             f"early_terminate.min_iter {spec.early_terminate.min_iter} must be below "
             f"trial.evaluations {spec.evaluations}, or no trial is ever stopped"
         )
-    for assignment in _corners(spec.space):
-        spec.trial_config(assignment)
-
-
-def _corners(space: Space) -> list[Assignment]:
-    """Assignments that between them use every extreme value of every parameter."""
-    corners = []
-    for name, parameter in space.parameters.items():
-        extremes = parameter.values if isinstance(parameter, Choice) else (parameter.low, parameter.high)
-        corners += [{**_first(space), name: value} for value in extremes if name not in ("width", "heads")]
-    return corners or [_first(space)]
-
-
-def _first(space: Space) -> Assignment:
-    first: Assignment = {
-        name: parameter.values[0] if isinstance(parameter, Choice) else parameter.low
-        for name, parameter in space.parameters.items()
-    }
-    width = int({**space.fixed, **first}["width"])
-    return {**first, "heads": space.heads_for(width)[0]}
+    spec.largest_trial()  # makes a configuration, and so checks what all trials share
 
 
 def _name(raw: Any) -> str:

@@ -1,5 +1,6 @@
 """The Ray Tune side of a sweep: thin adapters that let Tune's searcher and scheduler hooks speak to a `Sweep`."""
 
+import logging
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -11,6 +12,7 @@ from sweeps.slot import Slot
 from sweeps.sweep import Sweep
 from sweeps.worker import Job, Report, SlotConfig
 
+logger = logging.getLogger(__name__)
 HEAD = "node:__internal_head__"
 """Resource of the head node; a slot takes a crumb of it, since Tune refuses trials that take nothing."""
 Answer = TypeVar("Answer")
@@ -98,6 +100,7 @@ class SweepScheduler(FIFOScheduler):
         if report.disk_full:
             raise OSError(report.error)
         if report.metrics is None:
+            logger.error(report.trace)
             sweep.finish(job.trial_id, "failed", report.error)
             return
         sweep.report(job.trial_id, report.metrics, report.checkpoint)

@@ -60,7 +60,9 @@ class Report:
     checkpoint: str = ""
     """The trial's best checkpoint so far."""
     error: str = ""
-    """Why the trial failed, in one line."""
+    """Why the trial failed."""
+    trace: str = ""
+    """Where in the code."""
     disk_full: bool = False
     """It failed because no checkpoint can be written, so every trial would."""
 
@@ -139,9 +141,9 @@ def _run(job: Job, dataset: "Dataset", mailbox: Any) -> None:
     except torch.AcceleratorError:
         raise
     except Exception as error:
-        traceback.print_exc()
         disk_full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-        _send(mailbox, Report(error=f"{type(error).__name__}: {error}", disk_full=disk_full))
+        message = f"{type(error).__name__}: {error}"
+        _send(mailbox, Report(error=message, trace=traceback.format_exc(), disk_full=disk_full))
 
 
 def _train(job: Job, dataset: "Dataset") -> Iterator[Report]:

@@ -51,6 +51,5 @@ def test_evaluation_leaves_the_model_as_it_was(model: GPTNeo, dataset: Dataset) 
 
     evaluate(model, dataset, batch_size=8)
 
-    assert model.training
     assert all(parameter.grad is None for parameter in model.parameters())
     torch.testing.assert_close(model.state_dict(), before, atol=0, rtol=0)

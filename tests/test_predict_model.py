@@ -47,9 +47,7 @@ def exported(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_same_seed_tells_the_same_story(model: GPTNeo, tokenizer: Tokenizer) -> None:
-    one, again, other = (
-        "".join(generate(model, tokenizer, "Once", max_tokens=40, seed=seed)) for seed in (1, 1, 2)
-    )
+    one, again, other = ("".join(generate(model, tokenizer, "Once", max_tokens=40, seed=seed)) for seed in (1, 1, 2))
 
     assert one == again
     assert one != other
@@ -130,9 +128,7 @@ def test_pieces_come_one_at_a_time(model: GPTNeo, tokenizer: Tokenizer) -> None:
     ("option", "value"),
     [("temperature", -1.0), ("temperature", float("nan")), ("top_k", 0), ("max_tokens", 0)],
 )
-def test_option_out_of_range_is_refused_at_once(
-    model: GPTNeo, tokenizer: Tokenizer, option: str, value: float
-) -> None:
+def test_option_out_of_range_is_refused_at_once(model: GPTNeo, tokenizer: Tokenizer, option: str, value: float) -> None:
     with pytest.raises(ValueError, match=f"{option} {value} must be"):
         generate(model, tokenizer, "Once", **{option: value})  # type: ignore[arg-type]
 

@@ -15,9 +15,7 @@ def arguments(data: Path, out: Path, *more: str) -> list[str]:
     return [*TINY, "--data", str(data), "--out", str(out), "--threads", "1", *more]
 
 
-def test_trained_model_is_in_its_folder(
-    data_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_trained_model_is_in_its_folder(data_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status = main(arguments(data_folder, tmp_path / "one"))
 
     shown = capsys.readouterr()
@@ -66,6 +64,7 @@ def test_folder_of_another_trial_is_refused_by_the_difference(
     [
         (["--heads", "3"], "error: width 16 is not divisible by heads 3; allowed heads: 1, 2, 4, 8, 16"),
         (["--tokens", "10"], "error: budget 10 tokens is 1 updates of 512 tokens; allowed: at least one for each of"),
+        (["--context", "90000", "--tokens", "100M"], "error: context 90000 is too long: the training text has"),
         (["--threads", "0"], "error: threads 0 must be above 0"),
         (["--device", "tpu"], "error: device 'tpu'"),
         (["--data", "nowhere"], "error: no dataset in nowhere"),

@@ -21,14 +21,12 @@ def evaluate(model: GPTNeo, dataset: Dataset, *, batch_size: int) -> tuple[float
     Bits per byte divide by the text's length rather than the tokens', so tokenizers can be compared.
     """
     device = model.wte.weight.device
-    model.eval()
     total = torch.zeros((), dtype=torch.float64, device=device)
     count = 0
     for batch in dataset.validation_batches(batch_size=batch_size, context=model.config.context):
         inputs_BL, targets_BL = to_device(batch, device)
         total += model.loss(inputs_BL, targets_BL).double() * targets_BL.numel()
         count += targets_BL.numel()
-    model.train()
     nats = total.item()
     return nats / count, nats / math.log(2) / dataset.valid_bytes
 

@@ -70,7 +70,7 @@ def load_model(folder: str) -> tuple[GPTNeo, Tokenizer]:
         model.load_state_dict(trained.model)
     else:
         model = _load_exported(Path(folder))
-    return model.eval(), load_tokenizer(folder)
+    return model, load_tokenizer(folder)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -110,13 +110,11 @@ def _prepare(options: argparse.Namespace) -> Trainer:
         torch.set_num_threads(options.threads)
     dataset = _open(options.data)
     latest = checkpoint.latest(options.out)
+    resume = checkpoint.load(latest) if latest else None
     try:
-        resume = checkpoint.load(latest) if latest else None
-        trainer = Trainer(config, dataset, resume=resume, device=options.device)
+        return Trainer(config, dataset, resume=resume, device=options.device)
     except ValueError as error:
         raise ValueError(f"{latest}: {error}" if latest else error) from None
-    storage.write(f"{options.out}/{TOKENIZER}", (dataset.folder / TOKENIZER).read_bytes())
-    return trainer
 
 
 def _config(options: argparse.Namespace) -> TrialConfig:
@@ -150,9 +148,15 @@ def _train(trainer: Trainer, out: str) -> Metrics:
         for metrics in trainer.run():
             console.print(_line(trainer, metrics), soft_wrap=True)
             if not metrics.diverged:
-                checkpoint.save(trainer.checkpoint(), out)
+                _save(trainer, out)
     assert trainer.metrics
     return trainer.metrics
+
+
+def _save(trainer: Trainer, out: str) -> None:
+    """Everything that it takes to go on training, or to tell stories."""
+    storage.write(f"{out}/{TOKENIZER}", (trainer.dataset.folder / TOKENIZER).read_bytes())
+    checkpoint.save(trainer.checkpoint(), out)
 
 
 def _status(trainer: Trainer) -> Group:

@@ -175,8 +175,9 @@ class Trainer:
 def _device(name: str) -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name not in ("cpu", "cuda") or (name == "cuda" and not torch.cuda.is_available()):
-        raise ValueError(f"device {name!r} is not here; allowed: auto, cpu{', cuda' * torch.cuda.is_available()}")
+    here = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
+    if name not in here:
+        raise ValueError(f"device {name!r} is not here; allowed: auto, {', '.join(here)}")
     return torch.device(name)
 
 
@@ -188,7 +189,12 @@ def _seeded_model(config: TrialConfig, vocab_size: int) -> GPTNeo:
 
 
 def _precision(dtype: str, device: torch.device) -> str:
-    """Precision of the matrix products; weights and optimiser are float32 in any case."""
+    """Precision of the matrix products; weights and optimiser are float32 in any case.
+
+    On a CPU, auto is float32 even where there are bfloat16 instructions: losses then repeat to the bit, and small
+    models gain little. Measured here (AVX-512 with bfloat16, one thread, 16 sequences of 128): tokens/s change by
+    -1 % at 1x32, -13 % at 2x64, +43 % at 4x128.
+    """
     if dtype != "auto":
         return dtype
     has_bfloat16 = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)

@@ -43,6 +43,16 @@ def test_old_folder_is_replaced_whole_and_leftovers_are_removed(tmp_path: Path) 
     assert list(tmp_path.iterdir()) == [target]
 
 
+def test_old_folder_comes_back_when_a_run_was_killed_between_two_renames(tmp_path: Path) -> None:
+    target, old = tmp_path / "folder", tmp_path / ".folder.old"
+    old.mkdir()
+    (old / "file").write_text("old")
+    with pytest.raises(FileNotFoundError), staged(target) as aside:
+        (aside / "nowhere" / "file").write_text("new")
+    assert (target / "file").read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
 def test_lock_keeps_processes_apart_and_leaves_no_file(tmp_path: Path) -> None:
     target = tmp_path / "count"
     target.write_text("0")

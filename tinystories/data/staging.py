@@ -16,8 +16,7 @@ def locked(target: Path) -> Iterator[None]:
     while True:
         with open(path, "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            # Whoever held the lock before us removed the file: then ours is no longer the one others see.
-            if not path.exists() or path.stat().st_ino != os.fstat(lock.fileno()).st_ino:
+            if not _names(path, lock.fileno()):
                 continue
             try:
                 yield
@@ -30,9 +29,11 @@ def locked(target: Path) -> Iterator[None]:
 def staged(target: Path) -> Iterator[Path]:
     """An empty folder beside `target` that takes its place when the block ends without an error.
 
-    Call it under `locked(target)`: what an interrupted run left behind is removed first.
+    Call it under `locked(target)`: what an interrupted run left behind is put right first.
     """
     aside, old = _sibling(target, "partial"), _sibling(target, "old")
+    if old.exists() and not target.exists():
+        os.replace(old, target)
     for leftover in (aside, old):
         shutil.rmtree(leftover, ignore_errors=True)
     aside.mkdir(parents=True)
@@ -41,9 +42,17 @@ def staged(target: Path) -> Iterator[Path]:
         if target.exists():
             os.replace(target, old)
         os.replace(aside, target)
+        shutil.rmtree(old, ignore_errors=True)
     finally:
-        for leftover in (aside, old):
-            shutil.rmtree(leftover, ignore_errors=True)
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _names(path: Path, descriptor: int) -> bool:
+    """Whether a path still leads to an open file: whoever held a lock before us has removed its file."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 def _sibling(target: Path, suffix: str) -> Path:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from tinystories.config import ModelConfig
 
 if TYPE_CHECKING:
-    from transformers import GPTNeoForCausalLM
+    from transformers import GPTNeoConfig, GPTNeoForCausalLM
 
 INITIAL_STD = 0.02
 """Spread of the initial weights; biases start at 0. Source: GPTNeoConfig.initializer_range of the released models."""
@@ -74,6 +74,7 @@ class Attention(nn.Module):
     """Causal self-attention; a local one sees the last `window` tokens only, itself included."""
 
     mask_LL: Tensor
+
     def __init__(self, config: ModelConfig, *, local: bool) -> None:
         super().__init__()
         self.heads = config.heads
@@ -167,7 +168,7 @@ def from_transformers(converted: "GPTNeoForCausalLM", *, context: int | None = N
     weights = converted.transformer.state_dict()
     weights["wpe.weight"] = weights["wpe.weight"][:context]
     model.load_state_dict({name: weights[_transformers_name(name)] for name in model.state_dict()})
-    return model.eval()
+    return model
 
 
 def _initialise(module: nn.Module) -> None:
@@ -193,7 +194,7 @@ def _attention_types(depth: int) -> list[list[object]]:
     return [entry for entry in types if entry[1]]
 
 
-def _require_same_options(theirs: "GPTNeoForCausalLM", context: int) -> None:
+def _require_same_options(theirs: "GPTNeoConfig", context: int) -> None:
     expected = {
         "attention_layers": ["global" if layer % 2 == 0 else "local" for layer in range(theirs.num_layers)],
         "activation_function": "gelu_new",

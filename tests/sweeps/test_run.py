@@ -1,0 +1,279 @@
+"""Whole sweeps on a real local Ray: what the terminal shows, what the files hold, what kills and bad input leave."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+import yaml
+from optuna.trial import TrialState
+
+from sweeps import run
+from sweeps.results import Result, RunFolder, read_curves, read_results
+from tinystories.data.dataset import Dataset, open_dataset
+from tinystories.data.make_dataset import make_stories
+from tinystories.trainer import Trainer
+
+from .examples import minimal
+
+SWEEP = Path(run.__file__)
+DEADLINE = 240
+"""Far more than any step takes, so that a hang is a failure. [s]"""
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a little data; every sweep of this module runs there."""
+    folder = tmp_path_factory.mktemp("workplace")
+    make_stories(folder / "data" / "processed", stories=300, valid_stories=5, tokenizer="bpe:300")
+    return folder
+
+
+@pytest.fixture
+def here(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(workplace)
+    return workplace
+
+
+def write(folder: Path, name: str, **changes: Any) -> Path:
+    file = folder / f"{name}.yaml"
+    trial = {"tokens": "8k", "context": 32, "batch_size": 4, "dtype": "float32"}
+    file.write_text(yaml.safe_dump(minimal(**{"name": name, "wandb": "disabled", "trial": trial, **changes})))
+    return file
+
+
+def start(folder: Path, file: Path, *arguments: str) -> "subprocess.Popen[str]":
+    environment = {**os.environ, "RAY_AUTH_MODE": "disabled", "WANDB_ERROR_REPORTING": "false"}
+    command = [sys.executable, str(SWEEP), str(file), *arguments]
+    return subprocess.Popen(
+        command, cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+
+
+def finish(process: "subprocess.Popen[str]") -> tuple[int, str]:
+    output, _ = process.communicate(timeout=DEADLINE)
+    return process.returncode, output
+
+
+def descendants(pid: int) -> dict[int, str]:
+    """Processes below one, by id."""
+    listing = subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
+    below, found = [pid], {}
+    rows = [line.split(None, 2) for line in listing.splitlines()[1:]]
+    for parent in below:
+        children = {int(child): command for child, its_parent, command in rows if int(its_parent) == parent}
+        found.update(children)
+        below.extend(children)
+    return found
+
+
+def find(pid: int, name: str) -> list[int]:
+    return [child for child, command in descendants(pid).items() if name in command]
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + DEADLINE
+    while not condition():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.1)
+
+
+def evaluations(root: Path) -> int:
+    return sum(len(curve) for curve in read_curves(root / "curves.csv").values())
+
+
+def study_states(root: Path) -> Counter[TrialState]:
+    study = optuna.load_study(study_name="sweep", storage=f"sqlite:///{root / 'optuna.db'}")
+    return Counter(trial.state for trial in study.trials if "trial_id" in trial.user_attrs)
+
+
+def uninterrupted(root: Path, result: Result, dataset: Dataset) -> list[float]:
+    """The losses of the same trial, trained here without any sweep."""
+    from sweeps import spec as specs
+
+    spec, _ = specs.load(root / "spec.yaml")
+    assignment = {name: getattr(result, name) for name in ("depth", "width", "heads")}
+    return [metrics.val_loss for metrics in Trainer(spec.trial_config(assignment), dataset, device="cpu").run()]
+
+
+@pytest.mark.slow
+def test_a_sweep_with_good_diverging_and_impossible_trials(workplace: Path) -> None:
+    """One bad configuration costs its own row and nothing else; the terminal shows the sweep and no more."""
+    parameters = {
+        "depth": {"values": [1]},
+        "width": {"values": [16, 32, 1 << 20]},  # the last needs terabytes
+        "heads": {"values": [1, 2]},
+        "learning_rate": {"values": [2e-3, 1e4]},
+    }
+    file = write(workplace, "mixed", parameters=parameters, run_cap=12, early_terminate={"type": "asha"})
+    status, output = finish(start(workplace, file))
+    results = read_results(workplace / "runs/mixed/results.csv")
+    found = Counter(result.status for result in results)
+
+    assert status == 0, output
+    assert len(results) == 12
+    assert found["failed"] == 4
+    assert found["diverged"] >= 1
+    assert found["completed"] >= 1
+    assert all("memory" in result.error for result in results if result.status == "failed")
+    assert TrialState.RUNNING not in study_states(workplace / "runs/mixed")
+    assert [line for line in output.splitlines() if line.startswith("[")][-1].startswith("[12/12]")
+    assert "Best of 12 trials" in output
+    assert not [line for line in output.splitlines() if "WARNING" in line or "ray::" in line or "Traceback" in line]
+
+    again, printed = finish(start(workplace, file))
+    assert again == 0
+    assert "Best of 12 trials" in printed
+
+
+@pytest.mark.slow
+def test_no_kill_loses_anything(workplace: Path) -> None:
+    """Ctrl-C, kill -9 of the driver, of a Train worker and of a slot: every trial ends as if nothing had happened."""
+    trial = {"tokens": "400k", "context": 32, "batch_size": 4, "dtype": "float32"}
+    file = write(workplace, "killed", run_cap=4, trial=trial, early_terminate={"type": "asha"})
+    root = workplace / "runs/killed"
+
+    interrupted = start(workplace, file)
+    wait_for(lambda: evaluations(root) >= 2)
+    interrupted.send_signal(signal.SIGINT)
+    status, output = finish(interrupted)
+    assert status == 130
+    assert "to go on: python" in output
+
+    before = evaluations(root)
+    killed = start(workplace, file)
+    wait_for(lambda: evaluations(root) > before)
+    killed.kill()
+    finish(killed)
+
+    before = evaluations(root)
+    last = start(workplace, file)
+    for name in ("RayTrainWorker", "ray::ResourceTrainable"):
+        wait_for(lambda: evaluations(root) > before and bool(find(last.pid, name)))  # noqa: B023
+        os.kill(find(last.pid, name)[0], signal.SIGKILL)
+        before = evaluations(root)
+    status, output = finish(last)
+    assert status == 0, output
+
+    results = read_results(root / "results.csv")
+    curves = read_curves(root / "curves.csv")
+    dataset = open_dataset(workplace / "data/processed")
+    assert [result.trial_id for result in results] == ["0000", "0001", "0002", "0003"]
+    assert study_states(root)[TrialState.RUNNING] == 0
+    for result in results:
+        curve = curves[result.trial_id]
+        assert [metrics.evaluation for metrics in curve] == list(range(1, len(curve) + 1))
+        expected = uninterrupted(root, result, dataset)[: len(curve)]
+        assert [metrics.val_loss for metrics in curve] == pytest.approx(expected, abs=1e-6)
+
+    more = start(workplace, file, "--trials", "5")
+    assert finish(more)[0] == 0
+    rows = read_results(root / "results.csv")
+    assert [replace(row, checkpoint="") for row in rows[:4]] == [replace(row, checkpoint="") for row in results]
+    assert [row.trial_id for row in rows[4:]] == ["0004"]
+
+
+def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """The one line that a command is refused with."""
+    assert run.main(arguments) == 2
+    message = capsys.readouterr().err
+    assert message.startswith("error: ")
+    assert message.count("\n") == 1
+    return message
+
+
+@pytest.fixture
+def nothing_left(here: Path) -> Iterator[None]:
+    """Runs and data are afterwards what they were before."""
+    before = sorted(here.glob("*/*"))
+    yield
+    assert sorted(here.glob("*/*")) == before
+
+
+@pytest.mark.usefixtures("nothing_left")
+def test_missing_data_are_named(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = write(here, "nodata", data="data/elsewhere")
+
+    assert "data/elsewhere" in refused([str(file)], capsys)
+
+
+@pytest.mark.usefixtures("nothing_left")
+def test_corrupt_data_are_refused(here: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    broken = tmp_path / "broken"
+    make_stories(broken, stories=50, valid_stories=5, tokenizer="bpe:300")
+    os.truncate(broken / "train.bin", 100)
+
+    assert "train.bin has 100 bytes" in refused([str(write(here, "corrupt", data=str(broken)))], capsys)
+
+
+@pytest.mark.usefixtures("nothing_left")
+def test_a_budget_too_short_for_its_evaluations_is_refused(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = write(here, "short", trial={"tokens": 100})
+
+    assert "at least one for each of the 9 evaluations" in refused([str(file)], capsys)
+
+
+@pytest.mark.usefixtures("nothing_left")
+def test_an_address_where_no_cluster_answers_is_refused_in_time(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    started = time.monotonic()
+
+    assert "no Ray cluster answers" in refused([str(write(here, "lost")), "--address", "127.0.0.1:9"], capsys)
+    assert time.monotonic() - started < 30
+
+
+@pytest.mark.parametrize("flag", [["--hours", "0"], ["--hours", "soon"], ["--colour"]])
+def test_bad_flags_end_with_status_2(here: Path, flag: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run.main([str(write(here, "flags")), *flag])
+
+    assert ended.value.code == 2
+    assert flag[0] in capsys.readouterr().err
+
+
+def earlier_run(here: Path, name: str) -> Path:
+    """A run folder as an interrupted sweep of that name leaves it."""
+    file = write(here, name)
+    folder = RunFolder(here / "runs" / name)
+    folder.root.mkdir(parents=True)
+    folder.spec.write_text(file.read_text())
+    folder.data.write_text('{"location": "data/old", "tokenizer": "bpe:999", "fingerprint": "0"}')
+    return file
+
+
+def test_a_folder_that_holds_another_sweep_is_refused(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    earlier_run(here, "taken")
+    message = refused([str(write(here, "taken", trial={"tokens": "90k"}))], capsys)
+
+    assert "runs/taken holds another sweep: trial" in message
+
+
+def test_data_of_another_tokenizer_are_refused(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    message = refused([str(earlier_run(here, "othertokens"))], capsys)
+
+    assert "tokenizer bpe:300" in message
+    assert "begun with: data/old (tokenizer bpe:999)" in message
+
+
+def test_a_dry_run_loads_neither_ray_nor_torch_and_leaves_nothing(here: Path) -> None:
+    file = write(here, "dry", data={"stories": 100, "tokenizer": "bpe:400"})
+    code = (
+        "import sys; from sweeps import run; status = run.main(sys.argv[1:]); "
+        "sys.exit(status or bool({'ray', 'torch', 'wandb'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(file), "--dry-run"], cwd=here, capture_output=True, text=True
+    )
+
+    assert done.returncode == 0, done.stderr
+    rows = [line.split() for line in done.stdout.splitlines() if line.strip()[:4].isdigit()]
+    assert len(rows) == 4
+    assert not (here / "runs/dry").exists()
+    assert not list((here / "data").glob("stories-*"))
