@@ -64,7 +64,7 @@ def test_folder_of_another_trial_is_refused_by_the_difference(
     [
         (["--heads", "3"], "error: width 16 is not divisible by heads 3; allowed heads: 1, 2, 4, 8, 16"),
         (["--tokens", "10"], "error: budget 10 tokens is 1 updates of 512 tokens; allowed: at least one for each of"),
-        (["--context", "90000", "--tokens", "100M"], "error: context 90000 is too long: the training text has"),
+        (["--context", "1000000", "--tokens", "1B"], "error: context 1000000 is too long: the training text has"),
         (["--threads", "0"], "error: threads 0 must be above 0"),
         (["--device", "tpu"], "error: device 'tpu'"),
         (["--data", "nowhere"], "error: no dataset in nowhere"),
@@ -113,7 +113,7 @@ def test_every_field_of_a_trial_is_a_flag_with_its_description(capsys: pytest.Ca
 
     text = " ".join(capsys.readouterr().out.split())
     assert all(f"--{name} " in text for name in field_names(TrialConfig) if name not in ("axis", "budget"))
-    assert "Decoupled weight decay of the matrices; vectors have none. (default: 0.1)" in text
+    assert "Largest norm of the gradient. (default: 1.0)" in text
 
 
 def test_default_data_are_built_in_stories_made_on_the_spot(

@@ -69,15 +69,15 @@ class TrialConfig:
     """How far back a local layer sees. [token]"""
     batch_size: int = 16
     """Sequences per update."""
-    learning_rate: float = 2e-3
-    """Peak rate at width 256; see `scale_learning_rate`."""
+    learning_rate: float = 5e-4
+    """Peak rate of the hidden matrices at width 256; what follows for all else stands in `optim.make_optimizer`."""
     scale_learning_rate: bool = True
-    """Multiply the rate of the hidden matrices by 256 / width, so that every width gets its own."""
+    """Multiply the rate of the matrices by 256 / width, so that every width gets its own."""
     weight_decay: float = 0.1
-    """Decoupled weight decay of the matrices; vectors have none."""
+    """Decoupled weight decay of the hidden matrices; embeddings and vectors have none."""
     gradient_clip: float = 1.0
     """Largest norm of the gradient."""
-    warmup: float = 0.02
+    warmup: float = 0.05
     """Share of the budget in which the rate rises from 0. [0, 1)"""
     cooldown: float = 0.2
     """Share of the budget at its end in which the rate falls to 0. [0, 1)"""
