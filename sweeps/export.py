@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -14,11 +14,11 @@ from typing import Any
 import yaml
 from rich.console import Console
 
-from sweeps import spec as specs
 from sweeps.results import Result, RunFolder, ranked, read_results
 from tinystories import checkpoint, storage
 from tinystories.checkpoint import Checkpoint
 from tinystories.data.dataset import TOKENIZER, Dataset, open_dataset
+from tinystories.data.tokenizer import END_OF_TEXT
 from tinystories.evaluate import evaluate
 from tinystories.models.model import GPTNeo, from_transformers, to_transformers
 
@@ -39,7 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("error:", *str(error).split(), file=sys.stderr)
         return 2
     console = Console()
-    console.print(f"{options.out}: trial {result.trial_id}, {result.shape}, measured again: {loss:.4f} nat/token")
+    console.print(f"{options.out}: {result.shape}, measured again: {loss:.4f} nat/token", soft_wrap=True)
+    console.print("Let it write:")
     console.print(f'python -m tinystories.predict_model {options.out} --prompt "Once upon a time"', soft_wrap=True)
     return 0
 
@@ -112,8 +113,10 @@ def _location(folder: RunFolder, result: Result) -> str:
 
 
 @contextmanager
-def _replacing(out: Path) -> Any:
+def _replacing(out: Path) -> Iterator[Path]:
     """A folder aside that takes the place of `out` once it is whole."""
+    if out.is_file():
+        raise ValueError(f"{out} is a file; give a folder as --out")
     if out.exists() and any(out.iterdir()) and not (out / "config.json").exists():
         raise ValueError(f"{out} holds something else than an exported model; give another --out")
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -132,17 +135,16 @@ def _write_model(saved: Checkpoint, dataset: Dataset, folder: Path) -> None:
     import transformers
 
     transformers.utils.logging.disable_progress_bar()
-    model = GPTNeo(saved.model_config)
-    model.load_state_dict(saved.model)
-    converted = to_transformers(model)
     tokenizer = transformers.PreTrainedTokenizerFast(
         tokenizer_file=str(dataset.folder / TOKENIZER),
-        eos_token="<|endoftext|>",
-        bos_token="<|endoftext|>",
+        eos_token=END_OF_TEXT,
+        bos_token=END_OF_TEXT,
         model_max_length=saved.model_config.context,
         clean_up_tokenization_spaces=False,
     )
-    converted.config.bos_token_id = converted.config.eos_token_id = tokenizer.eos_token_id
+    model = GPTNeo(saved.model_config)
+    model.load_state_dict(saved.model)
+    converted = to_transformers(model, end_of_text=tokenizer.eos_token_id)
     converted.generation_config = transformers.GenerationConfig(
         do_sample=True,
         temperature=0.8,
@@ -166,9 +168,7 @@ def _measure(folder: Path, dataset: Dataset) -> tuple[float, float]:
 
 def model_card(result: Result, saved: Checkpoint, *, spec: dict[str, Any], loss: float, bpb: float, name: str) -> str:
     """The README of an exported model: shape, data, metrics, how it was made and how to use it."""
-    specs.parse(spec)
-    config = asdict(saved.config)
-    recipe = "\n".join(f"| {key} | {value} |" for key, value in config.items())
+    recipe = "\n".join(f"| {key} | {value} |" for key, value in asdict(saved.config).items())
     return f"""---
 library_name: transformers
 pipeline_tag: text-generation

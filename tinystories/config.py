@@ -84,7 +84,7 @@ class TrialConfig:
     seed: int = 0
     """Seeds the weights and the order of the data."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Precision of the matrix products; auto: bfloat16 where the hardware has it."""
+    """Precision of the matrix products; auto: bfloat16 on a GPU that has it, float32 on a CPU."""
 
     def __post_init__(self) -> None:
         _require_positive(self, "budget", "evaluations", "batch_size", "learning_rate", "gradient_clip")
