@@ -30,7 +30,7 @@ def model(dataset: Dataset) -> GPTNeo:
 def trained(data_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of train_model."""
     out = tmp_path_factory.mktemp("models") / "one"
-    shape = ["--depth", "1", "--width", "16", "--heads", "2", "--context", "32", "--batch_size", "4"]
+    shape = ["--depth", "1", "--width", "16", "--heads", "2", "--context", "32", "--batch-size", "4"]
     budget = ["--tokens", "5k", "--evaluations", "2"]
     assert train_main([*shape, *budget, "--data", str(data_folder), "--out", str(out)]) == 0
     return out
@@ -143,7 +143,7 @@ def test_training_folder_and_its_export_tell_the_same_story(
 ) -> None:
     told = []
     for folder in (trained, exported):
-        assert main([str(folder), "--prompt", "Once upon", "--max_tokens", "30", "--stories", "2"]) == 0
+        assert main([str(folder), "--prompt", "Once upon", "--max-tokens", "30", "--stories", "2"]) == 0
         told.append(capsys.readouterr().out)
 
     assert told[0] == told[1]

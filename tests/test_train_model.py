@@ -49,7 +49,7 @@ def test_folder_of_another_trial_is_refused_by_the_difference(
     before = {path.name: path.read_bytes() for path in (tmp_path / "one").iterdir()}
     capsys.readouterr()
 
-    status = main(arguments(data_folder, tmp_path / "one", "--learning_rate", "0.5"))
+    status = main(arguments(data_folder, tmp_path / "one", "--learning-rate", "0.5"))
 
     error = capsys.readouterr().err
     assert status == 2
@@ -100,7 +100,7 @@ def test_output_folder_that_is_a_file_is_refused(
 def test_divergence_is_reported_and_not_saved(
     data_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    wild = ["--learning_rate", "1e5", "--gradient_clip", "1e9", "--warmup", "0"]
+    wild = ["--learning-rate", "1e5", "--gradient-clip", "1e9", "--warmup", "0"]
 
     assert main(arguments(data_folder, tmp_path / "one", *wild)) == 1
     assert "diverged at step" in capsys.readouterr().err
@@ -112,7 +112,8 @@ def test_every_field_of_a_trial_is_a_flag_with_its_description(capsys: pytest.Ca
         main(["--help"])
 
     text = " ".join(capsys.readouterr().out.split())
-    assert all(f"--{name} " in text for name in field_names(TrialConfig) if name not in ("axis", "budget"))
+    flags = [name.replace("_", "-") for name in field_names(TrialConfig) if name not in ("axis", "budget")]
+    assert all(f"--{flag} " in text for flag in flags)
     assert "Largest norm of the gradient. (default: 1.0)" in text
 
 

@@ -92,7 +92,7 @@ class TrialConfig:
             raise ValueError(f"axis {self.axis!r} is not one of {', '.join(AXES)}")
         if self.weight_decay < 0:
             raise ValueError(f"weight_decay {self.weight_decay} is below 0")
-        if not (0 <= self.warmup and 0 <= self.cooldown and self.warmup + self.cooldown < 1):
+        if not (min(self.warmup, self.cooldown) >= 0 and self.warmup + self.cooldown < 1):
             raise ValueError(
                 f"warmup {self.warmup} and cooldown {self.cooldown}: shares of the budget, together below 1"
             )

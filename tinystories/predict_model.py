@@ -5,6 +5,7 @@ Shapes: L tokens in a sequence, V vocabulary.
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -78,6 +79,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         _tell(options)
+    except BrokenPipeError:  # the reader has had enough, as `| head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -92,9 +95,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("model", help="folder of train_model, or an exported Hugging Face folder")
     parser.add_argument("--prompt", default="", help="beginning of the story (default: none)")
     parser.add_argument("--stories", type=int, default=1, help="number of stories (default: 1)")
-    parser.add_argument("--max_tokens", type=int, default=300, help="longest continuation (default: 300)")
+    parser.add_argument("--max-tokens", type=int, default=300, help="longest continuation (default: 300)")
     parser.add_argument("--temperature", type=float, default=0.8, help="0: always the likeliest token (default: 0.8)")
-    parser.add_argument("--top_k", type=int, help="choose among this many likeliest tokens (default: all)")
+    parser.add_argument("--top-k", type=int, help="choose among this many likeliest tokens (default: all)")
     parser.add_argument("--seed", type=int, default=0, help="the same seed tells the same story (default: 0)")
     return parser
 

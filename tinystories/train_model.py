@@ -62,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     descriptions = _descriptions(TrialConfig)
     for field in fields(TrialConfig):
         if field.name not in ("axis", "budget"):
-            parser.add_argument(f"--{field.name}", **_flag(field, descriptions[field.name]))
+            parser.add_argument("--" + field.name.replace("_", "-"), **_flag(field, descriptions[field.name]))
     return parser
 
 
