@@ -3,10 +3,8 @@
 import argparse
 import json
 import os
-import shutil
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ from tinystories.data.dataset import TOKENIZER, Dataset, open_dataset
 from tinystories.data.tokenizer import END_OF_TEXT
 from tinystories.evaluate import evaluate
 from tinystories.models.model import GPTNeo, from_transformers, to_transformers
+from tinystories.staging import locked, staged
 
 TOLERANCE = 1e-3
 """Largest difference between the loss that a sweep reported and the loss of the exported files. [nat/token]
@@ -76,7 +75,8 @@ def export(run: Path, out: Path, *, trial: str | None = None, data: str | None =
     dataset = open_dataset(data or known["location"])
     if dataset.fingerprint != saved.data_fingerprint:
         raise ValueError(f"{dataset.folder} holds other data than trial {result.trial_id} was trained on; see --data")
-    with _replacing(out) as aside:
+    _require_replaceable(out)
+    with locked(out), staged(out) as aside:
         _write_model(saved, dataset, aside)
         loss, bpb = _measure(aside, dataset)
         if abs(loss - result.best_val_loss) > TOLERANCE:
@@ -112,22 +112,10 @@ def _location(folder: RunFolder, result: Result) -> str:
     return str(folder.root / result.checkpoint)
 
 
-@contextmanager
-def _replacing(out: Path) -> Iterator[Path]:
-    """A folder aside that takes the place of `out` once it is whole."""
-    if out.is_file():
-        raise ValueError(f"{out} is a file; give a folder as --out")
-    if out.exists() and any(out.iterdir()) and not (out / "config.json").exists():
+def _require_replaceable(out: Path) -> None:
+    """Replace an earlier export, and nothing else."""
+    if out.is_file() or (out.is_dir() and any(out.iterdir()) and not (out / "config.json").exists()):
         raise ValueError(f"{out} holds something else than an exported model; give another --out")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    aside = out.with_name(f".{out.name}.{os.getpid()}.tmp")
-    aside.mkdir()
-    try:
-        yield aside
-        shutil.rmtree(out, ignore_errors=True)
-        os.replace(aside, out)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
 
 
 def _write_model(saved: Checkpoint, dataset: Dataset, folder: Path) -> None:

@@ -28,6 +28,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_type_hints
 
+from tinystories import storage
 from tinystories.config import field_names
 from tinystories.metrics import Metrics
 
@@ -141,16 +142,6 @@ class RunFolder:
             yield
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a file so that nobody ever reads half of it: aside, then renamed."""
-    aside = path.with_name(f".{path.name}.tmp")
-    with open(aside, "w", encoding="utf-8", newline="") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(aside, path)
-
-
 def write_results(path: Path, results: Iterable[Result]) -> None:
     """Write results.csv whole."""
     text = io.StringIO()
@@ -158,7 +149,7 @@ def write_results(path: Path, results: Iterable[Result]) -> None:
     writer.writeheader()
     for result in results:
         writer.writerow({name: _cell(value) for name, value in asdict(result).items()})
-    write_whole(path, text.getvalue())
+    storage.write(str(path), text.getvalue().encode())
 
 
 def read_results(path: Path) -> list[Result]:
@@ -178,7 +169,7 @@ class Curves:
     def __init__(self, path: Path) -> None:
         self.path = path
         if not path.exists():
-            write_whole(path, ",".join(self.columns) + "\n")
+            storage.write(str(path), (",".join(self.columns) + "\n").encode())
         text = path.read_bytes()
         if not text.endswith(b"\n"):
             os.truncate(path, text.rfind(b"\n") + 1)

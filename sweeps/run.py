@@ -22,10 +22,11 @@ from sweeps import spec as specs
 from sweeps.data import Data, prepare, vocab_size
 from sweeps.display import Display, conclusion, duration, leaderboard
 from sweeps.mirror import Mirror
-from sweeps.results import Result, RunFolder, ranked, read_results, write_whole
+from sweeps.results import Result, RunFolder, ranked, read_results
 from sweeps.spec import Spec
 from sweeps.sweep import Sweep
 from sweeps.tracking import Tracker
+from tinystories import storage
 from tinystories.models import size
 
 DEMO = Path(__file__).with_name("demo.yaml")
@@ -109,8 +110,8 @@ def _prepare(options: argparse.Namespace, stack: ExitStack) -> Session | int:
     _check_same(folder, spec, data)
     with _removed_on_error(folder.root):
         stack.enter_context(folder.locked())
-        write_whole(folder.spec, yaml.safe_dump(raw, sort_keys=False))
-        write_whole(folder.data, json.dumps(data.identity, indent=1) + "\n")
+        storage.write(str(folder.spec), yaml.safe_dump(raw, sort_keys=False).encode())
+        storage.write(str(folder.data), json.dumps(data.identity).encode())
         results = read_results(folder.results)
         if len(results) >= spec.trials:
             return _show_result(results, folder, Console())

@@ -213,4 +213,4 @@ class Sweep:
 
     def save_seconds(self) -> None:
         """Remember for the next process how long the sweep has run."""
-        files.write_whole(self.folder.seconds, f"{self.seconds:.1f}\n")
+        storage.write(str(self.folder.seconds), f"{self.seconds:.1f}\n".encode())

@@ -7,13 +7,6 @@ from pathlib import Path
 from pyarrow import fs
 
 
-def _open(location: str | Path) -> tuple[fs.FileSystem, str]:
-    text = str(location)
-    if "://" in text:
-        return fs.FileSystem.from_uri(text)
-    return fs.LocalFileSystem(), os.path.abspath(text)
-
-
 def is_uri(location: str | Path) -> bool:
     """Whether a location is a URI rather than a path."""
     return "://" in str(location)
@@ -51,7 +44,8 @@ def read(location: str) -> bytes:
     """
     system, path = _open(location)
     with system.open_input_stream(path, compression=None) as stream:
-        return stream.read()
+        content: bytes = stream.read()
+        return content
 
 
 def names(folder: str) -> list[str]:
@@ -59,10 +53,14 @@ def names(folder: str) -> list[str]:
     system, path = _open(folder)
     entries = system.get_file_info(fs.FileSelector(path, allow_not_found=True))
     return sorted(
-        entry.base_name
-        for entry in entries
-        if entry.type == fs.FileType.File and not entry.base_name.endswith(".tmp")
+        entry.base_name for entry in entries if entry.type == fs.FileType.File and not entry.base_name.endswith(".tmp")
     )
+
+
+def copy(source: str | Path, target: Path) -> None:
+    """Copy all files of a folder into a local one."""
+    system, path = _open(source)
+    fs.copy_files(path, str(target), source_filesystem=system, destination_filesystem=fs.LocalFileSystem())
 
 
 def delete(location: str) -> None:
@@ -73,3 +71,9 @@ def delete(location: str) -> None:
         system.delete_dir(path)
     elif kind == fs.FileType.File:
         system.delete_file(path)
+
+
+def _open(location: str | Path) -> tuple[fs.FileSystem, str]:
+    if is_uri(location):
+        return fs.FileSystem.from_uri(str(location))
+    return fs.LocalFileSystem(), os.path.abspath(location)

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from tinystories.data.fetch import fetch, is_uri, read_remote
+from tinystories import storage
+from tinystories.data.fetch import fetch
 
 TRAIN = "train.bin"
 VALID = "valid.bin"
@@ -88,7 +89,7 @@ def open_dataset(location: str | Path, *, verify: bool = False) -> Dataset:
         FileNotFoundError: the folder or one of its files is missing.
         ValueError: the files do not fit dataset.json.
     """
-    folder = fetch(str(location), _read_description(location)) if is_uri(location) else Path(location)
+    folder = fetch(str(location), _read_description(location)) if storage.is_uri(location) else Path(location)
     description = describe(folder)
     for name, expected in description["files"].items():
         _check_file(folder / name, expected, verify=verify)
@@ -139,9 +140,7 @@ def fingerprint(files: dict[str, dict[str, Any]]) -> str:
 
 def _read_description(location: str | Path) -> bytes:
     try:
-        if is_uri(location):
-            return read_remote(str(location), DESCRIPTION)
-        return (Path(location) / DESCRIPTION).read_bytes()
+        return storage.read(f"{location}/{DESCRIPTION}")
     except (FileNotFoundError, NotADirectoryError):
         raise FileNotFoundError(f"no dataset in {location} ({DESCRIPTION} is missing); {HINT}") from None
 

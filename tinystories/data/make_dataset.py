@@ -13,8 +13,8 @@ from rich.table import Table
 from tinystories.data.build import REASONS, Recipe, build
 from tinystories.data.dataset import DESCRIPTION, TOKENIZER, TRAIN, VALID, describe, open_dataset
 from tinystories.data.sources import VERSIONS, BuiltIn, File, download
-from tinystories.data.staging import locked, staged
 from tinystories.data.tokenizer import parse_spec
+from tinystories.staging import locked, staged
 
 GPT_NEO = "EleutherAI/gpt-neo-125M"
 TINYSTORIES = "roneneldan/TinyStories"

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tinystories.data.staging import locked, staged
+from tinystories.staging import locked, staged
 
 
 def add_one(target: Path, rounds: int) -> None:
