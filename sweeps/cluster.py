@@ -26,8 +26,6 @@ SETTINGS = {
     "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "1800",
     # Relative paths mean the same in a worker as in the driver.
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
-    # The driver owns the W&B runs.
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
 
 
@@ -48,7 +46,6 @@ def connect(address: str | None) -> None:
     if address is None:
         ray.init(address="local", log_to_driver=False)
         return
-    check_answers(address)
     ray.init(address=address, log_to_driver=False, runtime_env={"env_vars": SETTINGS})
 
 
@@ -111,17 +108,22 @@ def slots(cpus_per_trial: int, gpus_per_trial: int) -> tuple[int, int]:
     """
     import ray
 
-    now = ray.cluster_resources()
-    possible = _possible()
-    cpus, gpus = (max(now.get(key, 0), possible.get(key, 0)) for key in ("CPU", "GPU"))
-    if gpus and gpus_per_trial:
-        count, gpus_each, found = int(gpus // gpus_per_trial), gpus_per_trial, f"{gpus:g} GPUs"
-    else:
-        count, gpus_each, found = int(cpus // cpus_per_trial), 0, f"{cpus:g} CPUs"
+    use_gpus = gpus_per_trial > 0 and "GPU" in {**ray.cluster_resources(), **_possible()}
+    gpus = gpus_per_trial if use_gpus else 0
+    alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    fitting_now = sum(_fitting(node, cpus_per_trial, gpus) for node in alive)
+    count = max(fitting_now, _fitting(_possible(), cpus_per_trial, gpus))
     if count < 1:
-        wanted = f"gpus_per_trial {gpus_per_trial}" if gpus and gpus_per_trial else f"cpus_per_trial {cpus_per_trial}"
-        raise ValueError(f"{wanted}: the cluster has only {found}")
-    return count, gpus_each
+        wanted = f"gpus_per_trial {gpus} with cpus_per_trial" if gpus else "cpus_per_trial"
+        found = {key: value for key, value in ray.cluster_resources().items() if key in ("CPU", "GPU")}
+        raise ValueError(f"{wanted} {cpus_per_trial}: no node has that much; the whole cluster has {found}")
+    return count, gpus
+
+
+def _fitting(resources: dict[str, float], cpus: int, gpus: int) -> int:
+    """Trials that fit into these resources."""
+    by_cpu = int(resources.get("CPU", 0) // cpus)
+    return min(by_cpu, int(resources.get("GPU", 0) // gpus)) if gpus else by_cpu
 
 
 def _possible() -> dict[str, Any]:

@@ -3,7 +3,6 @@
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from sweeps.spec import StoriesData
 from tinystories import storage
@@ -30,10 +29,13 @@ class Data:
     fingerprint: str
     """Hash of the tokens and the tokenizer."""
 
-    @property
-    def identity(self) -> dict[str, Any]:
-        """What the run folder remembers of them."""
-        return {name: getattr(self, name) for name in ("location", "tokenizer", "fingerprint")}
+    def check_context(self, context: int) -> None:
+        """See that a training sequence fits into the text.
+
+        Raises:
+            ValueError: it does not.
+        """
+        open_dataset(self.location).batch(seed=0, step=0, batch_size=1, context=context)
 
 
 def prepare(wanted: str | StoriesData | None) -> Data:
@@ -52,7 +54,7 @@ def prepare(wanted: str | StoriesData | None) -> Data:
         make_stories(location, **asdict(stories))
     else:
         location, stories = wanted if storage.is_uri(wanted) else os.path.abspath(wanted), None
-    dataset = open_dataset(location)
+    dataset = open_dataset(location, verify=True)
     return Data(
         location=location,
         stories=stories,

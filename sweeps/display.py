@@ -1,5 +1,8 @@
 """What a sweep shows: a live view on a terminal, a line a trial elsewhere, and the result at the end."""
 
+import math
+import os
+import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
@@ -9,12 +12,15 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from sweeps.results import Result, Status, ranked
+from sweeps.results import Result, RunFolder, Status, ranked
 from sweeps.spec import Spec
 from sweeps.sweep import Running, Sweep
 
 LEADERS = 10
 """Rows of the leaderboard."""
+STARTUP_SECONDS = 20
+"""Time for Ray and the slots to start, which the report on lost time leaves out. [s]"""
+REFRESH_SECONDS = 0.5
 COLOURS: dict[Status, str] = {"completed": "green", "stopped": "yellow", "failed": "red", "diverged": "red"}
 
 
@@ -25,14 +31,20 @@ class Display:
         console: where to write; a live view needs a terminal, else every ended trial is a line.
         sweep: what to show.
         slots: trials at a time.
+        started: when Ray was asked to start (`time.monotonic`). [s]
     """
 
-    def __init__(self, console: Console, sweep: Sweep, *, slots: int) -> None:
+    def __init__(self, console: Console, sweep: Sweep, *, slots: int, started: float) -> None:
         self._console = console
         self._sweep = sweep
         self._slots = slots
+        self._started = started
+        self._ended = math.nan
+        self._busy_at_start: float | None = None
         self._shown = set(sweep.results)
-        self._live = Live(console=console, get_renderable=self._view, refresh_per_second=2, transient=True)
+        # Refreshed by `update`, in the thread that changes the sweep.
+        self._live = Live(console=console, get_renderable=self._view, auto_refresh=False, transient=True)
+        self._refreshed = 0.0
 
     def __enter__(self) -> "Display":
         if self._console.is_terminal:
@@ -40,15 +52,34 @@ class Display:
         return self
 
     def __exit__(self, *error: object) -> None:
+        self._ended = time.monotonic()
         self._live.stop()
 
     def update(self) -> None:
-        """Print the trials that have ended since the last call, unless the live view shows them."""
+        """Refresh the live view, or print the trials that have ended since the last call."""
+        now = time.monotonic()
+        if self._busy_at_start is None and now - self._started >= STARTUP_SECONDS:
+            self._busy_at_start = self._sweep.busy_seconds
+        if self._console.is_terminal:
+            if now - self._refreshed >= REFRESH_SECONDS:
+                self._refreshed = now
+                self._live.refresh()
+            return
         for trial_id in [key for key in self._sweep.results if key not in self._shown]:
             self._shown.add(trial_id)
-            if not self._console.is_terminal:
-                line = _ended(self._sweep.results[trial_id])
-                self._console.print(f"[{len(self._sweep.results)}/{self._sweep.spec.trials}] {line}")
+            line = _ended(self._sweep.results[trial_id])
+            self._console.print(f"[{len(self._sweep.results)}/{self._sweep.spec.trials}] {line}", soft_wrap=True)
+
+    def utilisation(self) -> str:
+        """How much of the slots' time went into training, once the run has ended."""
+        wall = self._ended - self._started
+        if self._busy_at_start is None:
+            return f"Took {duration(wall)}."
+        busy = (self._sweep.busy_seconds - self._busy_at_start) / (self._slots * (wall - STARTUP_SECONDS))
+        return (
+            f"Took {duration(wall)}; after the first {STARTUP_SECONDS} s "
+            f"the {self._slots} slots were training {busy:.0%} of the time."
+        )
 
     def _view(self) -> Group:
         sweep = self._sweep
@@ -56,6 +87,7 @@ class Display:
         lines: list[RenderableType] = [
             Text.assemble((sweep.spec.name, "bold"), f"  {budget(sweep.spec)}"),
             _counts(sweep),
+            _spent(sweep),
             ProgressBar(total=cap, completed=min(ended, cap), width=60),
             Text(f"elapsed {duration(sweep.seconds)}, {self._time_left()}", style="dim"),
         ]
@@ -92,6 +124,15 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def _spent(sweep: Sweep) -> Text:
+    axis = sweep.spec.trial["axis"]
+    last = [*sweep.results.values(), *(trial.metrics for trial in sweep.running.values() if trial.metrics)]
+    spent = sum(getattr(record, axis) for record in last)
+    hours = f", {duration(3600 * sweep.hours)} allowed" if sweep.hours else ""
+    whole = sweep.spec.trials * sweep.spec.trial["budget"]
+    return Text(f"spent {number(spent)} of at most {number(whole)} {axis}{hours}", style="dim")
 
 
 def _counts(sweep: Sweep) -> Text:
@@ -159,3 +200,17 @@ def conclusion(results: Sequence[Result]) -> str:
         f"Best of {len(results)} trials ({others}): {best.shape}, {number(best.parameters)} parameters, "
         f"with val_loss {best.best_val_loss:.4f} nat/token after {number(best.tokens)} tokens."
     )
+
+
+def show_result(results: Sequence[Result], folder: RunFolder, console: Console) -> int:
+    """Leaderboard, the best shape in a sentence, where everything is; returns the exit status."""
+    name = os.path.relpath(folder.root)
+    if ranked(results):
+        console.print(leaderboard(results))
+    console.print(conclusion(results), style="bold", soft_wrap=True)
+    console.print(f"All trials: {name}/results.csv, curves.csv; log: {name}/sweep.log", soft_wrap=True)
+    if not ranked(results):
+        return 1
+    console.print(f"Export the best: python sweeps/export.py {name} --out models/best", soft_wrap=True)
+    console.print(f"Pictures: python -m tinystories.visualization.visualize {name}", soft_wrap=True)
+    return 0

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
 from rich.console import Console
 
@@ -21,6 +22,11 @@ from tinystories.evaluate import evaluate
 from tinystories.models.model import GPTNeo, from_transformers, to_transformers
 from tinystories.staging import locked, staged
 
+FILES = {
+    *("README.md", "config.json", "generation_config.json", "model.safetensors"),
+    *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"),
+}
+"""What an exported folder may hold; anything else is somebody's, and is not replaced."""
 TOLERANCE = 1e-3
 """Largest difference between the loss that a sweep reported and the loss of the exported files. [nat/token]
 
@@ -71,7 +77,7 @@ def export(run: Path, out: Path, *, trial: str | None = None, data: str | None =
     folder = RunFolder(run)
     result = _choose(folder, trial)
     saved = checkpoint.load(_location(folder, result))
-    known = json.loads(folder.data.read_text())
+    known = json.loads(folder.origin.read_text())
     dataset = open_dataset(data or known["location"])
     if dataset.fingerprint != saved.data_fingerprint:
         raise ValueError(f"{dataset.folder} holds other data than trial {result.trial_id} was trained on; see --data")
@@ -85,7 +91,7 @@ def export(run: Path, out: Path, *, trial: str | None = None, data: str | None =
                 f"{result.best_val_loss:.4f}; nothing was exported"
             )
         card = model_card(
-            result, saved, spec=yaml.safe_load(folder.spec.read_text()), loss=loss, bpb=bpb, name=out.name
+            result, saved, spec=yaml.safe_load(folder.spec.read_text()), loss=loss, bpb=bpb, name=str(out)
         )
         (aside / "README.md").write_text(card)
     return loss, result
@@ -114,7 +120,7 @@ def _location(folder: RunFolder, result: Result) -> str:
 
 def _require_replaceable(out: Path) -> None:
     """Replace an earlier export, and nothing else."""
-    if out.is_file() or (out.is_dir() and any(out.iterdir()) and not (out / "config.json").exists()):
+    if out.is_file() or (out.is_dir() and not {path.name for path in out.iterdir()} <= FILES):
         raise ValueError(f"{out} holds something else than an exported model; give another --out")
 
 
@@ -151,7 +157,7 @@ def _measure(folder: Path, dataset: Dataset) -> tuple[float, float]:
     import transformers
 
     model = from_transformers(transformers.AutoModelForCausalLM.from_pretrained(folder))
-    return evaluate(model, dataset, batch_size=16)
+    return evaluate(model.to("cuda" if torch.cuda.is_available() else "cpu"), dataset, batch_size=16)
 
 
 def model_card(result: Result, saved: Checkpoint, *, spec: dict[str, Any], loss: float, bpb: float, name: str) -> str:
@@ -162,7 +168,7 @@ library_name: transformers
 pipeline_tag: text-generation
 tags: [gpt_neo, tinystories]
 ---
-# {name}: a GPT-Neo of {result.shape}
+# A GPT-Neo of {result.shape}
 
 Trial {result.trial_id} ({result.status}) of the sweep `{spec["name"]}`.
 

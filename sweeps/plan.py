@@ -15,8 +15,6 @@ from tinystories.models import size
 
 ASSUMED_FLOPS_PER_SECOND = 2e10
 """Training speed assumed of one CPU core until a trial of the sweep has been measured. [FLOP/s]"""
-ASSUMED_GPU_FLOPS_PER_SECOND = 2e13
-"""The same of one GPU. [FLOP/s]"""
 
 
 def show(spec: Spec, vocab_size: int, console: Console) -> None:

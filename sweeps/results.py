@@ -97,9 +97,9 @@ class RunFolder:
         return self.root / "curves.csv"
 
     @property
-    def data(self) -> Path:
-        """What the trials train on: location, tokenizer and fingerprint (JSON)."""
-        return self.root / "data.json"
+    def origin(self) -> Path:
+        """What the trials train on, and where their checkpoints are (JSON)."""
+        return self.root / "origin.json"
 
     @property
     def seconds(self) -> Path:

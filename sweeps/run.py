@@ -1,46 +1,31 @@
 """Run a sweep: python sweeps/run.py [SPEC.yaml]. Running the same command again goes on, or prints the result."""
 
 import argparse
-import json
 import logging
 import os
 import shlex
-import shutil
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from rich.console import Console
 
-from sweeps import cluster, plan
+from sweeps import claim, cluster, display, plan
 from sweeps import spec as specs
 from sweeps.data import Data, prepare, vocab_size
-from sweeps.display import Display, conclusion, duration, leaderboard
+from sweeps.display import Display
 from sweeps.mirror import Mirror
-from sweeps.results import Result, RunFolder, ranked, read_results
+from sweeps.results import RunFolder, read_results
 from sweeps.spec import Spec
 from sweeps.sweep import Sweep
 from sweeps.tracking import Tracker
-from tinystories import storage
 from tinystories.models import size
 
 DEMO = Path(__file__).with_name("demo.yaml")
-STARTUP_SECONDS = 20
-"""Time for Ray and the slots to start, which the report on lost time leaves out. [s]"""
-FREE_TO_CHANGE = (
-    "run_cap",
-    "cpus_per_trial",
-    "gpus_per_trial",
-    "keep_checkpoints",
-    "max_failures",
-    "patience",
-)
-"""Keys that may differ when a sweep is continued, because no result depends on them; W&B's may too."""
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it."""
 
@@ -48,16 +33,16 @@ INTERRUPTED = 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit status."""
     options = _parser().parse_args(arguments)
-    with ExitStack() as stack:
-        try:
+    try:
+        with ExitStack() as stack:
             session = _prepare(options, stack)
-        except (ValueError, OSError) as error:
-            stack.close()
-            print(f"error: {error}", file=sys.stderr)
-            return 2
-        except KeyboardInterrupt:
-            return INTERRUPTED
-        return session if isinstance(session, int) else _run(session)
+            return session if isinstance(session, int) else _run(session)
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"Stopped; to go on: {_command()}", file=sys.stderr)
+        return INTERRUPTED
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -81,6 +66,10 @@ def _hours(text: str) -> float:
     return hours
 
 
+def _command() -> str:
+    return shlex.join(["python", *sys.argv])
+
+
 @dataclass(frozen=True, kw_only=True)
 class Session:
     """Everything that a sweep needs to run, ready."""
@@ -96,58 +85,35 @@ class Session:
 
 
 def _prepare(options: argparse.Namespace, stack: ExitStack) -> Session | int:
-    """All that can go wrong by the user's doing; an exit status when there is nothing left to run."""
-    named = [f"{key}={value}" for key, value in (("name", options.name), ("run_cap", options.trials)) if value]
-    spec, raw = specs.load(options.spec, [*options.set, *named])
+    """All that can go wrong by the user's doing; an exit status when there is nothing left to run.
+
+    Raises:
+        ValueError: an input does not hold. Nothing is left behind.
+        OSError: a file or a disk does not serve.
+    """
+    spec, raw = specs.load(options.spec, options.set, name=options.name, trials=options.trials)
+    size.steps(spec.largest_trial(), vocab_size(spec.data))  # refuses a budget that is too short
     if options.dry_run:
         plan.show(spec, vocab_size(spec.data), Console())
         return 0
-    data = prepare(spec.data)
-    size.steps(spec.largest_trial(), data.vocab_size)  # refuses a budget that is too short
     folder = RunFolder(Path("runs", spec.name).absolute())
-    mirror = Mirror(folder, options.storage and f"{options.storage.rstrip('/')}/{spec.name}")
-    mirror.fetch()
-    _check_same(folder, spec, data)
-    with _removed_on_error(folder.root):
+    claim.check_spec(folder, spec)
+    location = claim.storage_location(folder, options.storage)
+    if options.address:
+        cluster.check_answers(options.address)
+    data = prepare(spec.data)
+    data.check_context(spec.largest_trial().context)
+    with claim.removed_on_error(folder.root):
         stack.enter_context(folder.locked())
-        storage.write(str(folder.spec), yaml.safe_dump(raw, sort_keys=False).encode())
-        storage.write(str(folder.data), json.dumps(data.identity).encode())
+        mirror = Mirror(folder, location and f"{location}/{spec.name}")
+        mirror.fetch()
+        claim.check_spec(folder, spec)
+        claim.check_data(folder, data)
+        claim.claim(folder, raw, data, location)
         results = read_results(folder.results)
         if len(results) >= spec.trials:
-            return _show_result(results, folder, Console())
+            return display.show_result(results, folder, Console())
         return _start(options, spec, folder, mirror, data, stack)
-
-
-@contextmanager
-def _removed_on_error(root: Path) -> Iterator[None]:
-    """Leave no folder behind that only a failed start has made."""
-    existed = root.exists()
-    try:
-        yield
-    except BaseException:
-        if not existed:
-            shutil.rmtree(root, ignore_errors=True)
-        raise
-
-
-def _check_same(folder: RunFolder, spec: Spec, data: Data) -> None:
-    """Refuse a run folder that another sweep, or other data, has been using."""
-    if not folder.spec.exists():
-        return
-    earlier = specs.parse(yaml.safe_load(folder.spec.read_text()))
-    for entry in fields(Spec):
-        old, new = getattr(earlier, entry.name), getattr(spec, entry.name)
-        if entry.name not in (*FREE_TO_CHANGE, "wandb", "project", "data") and old != new:
-            raise ValueError(
-                f"{folder.root} holds another sweep: {entry.name} is {old} there and {new} here; give another --name"
-            )
-    if folder.data.exists():
-        before = json.loads(folder.data.read_text())
-        if before["fingerprint"] != data.identity["fingerprint"]:
-            raise ValueError(
-                f"{data.location} (tokenizer {data.identity['tokenizer']}) is not the data that {folder.root} was "
-                f"begun with: {before['location']} (tokenizer {before['tokenizer']}); give another --name"
-            )
 
 
 def _start(
@@ -160,7 +126,7 @@ def _start(
         cluster.connect(options.address)
         stack.callback(cluster.disconnect)
         slots, gpus = cluster.slots(spec.cpus_per_trial, spec.gpus_per_trial)
-        if options.address and not options.storage and not cluster.is_here_alone():
+        if not mirror.active and not cluster.is_here_alone():
             raise ValueError("the cluster has other nodes: give --storage, a folder or URI that all of them reach")
         tracker = Tracker.open(spec.wandb, sweep=spec.name, folder=folder.root, project=spec.project)
     sweep = Sweep(
@@ -177,10 +143,10 @@ def _start(
         cpus=spec.cpus_per_trial,
         gpus=gpus,
         patience=spec.patience,
-        storage=options.storage or str(folder.ray),
+        storage=mirror.ray,
         data=data.location,
         stories=data.stories,
-        fingerprint=data.identity["fingerprint"],
+        fingerprint=data.fingerprint,
     )
     return Session(
         sweep=sweep, tracker=tracker, mirror=mirror, console=console, slot=slot, slots=slots, started=started
@@ -208,68 +174,37 @@ def _quiet(log: Path) -> Iterator[Console]:
 
 
 def _run(session: Session) -> int:
-    """Run the trials, then show what came of them; returns the exit status."""
+    """Run the trials, then show what came of them; returns the exit status.
+
+    Raises:
+        OSError: a disk is full, or the storage cannot be written. What has ended so far is kept.
+    """
     from sweeps import tuning
 
     sweep, console = session.sweep, session.console
-
-    with Display(console, sweep, slots=session.slots) as display:
+    with ExitStack() as ending, Display(console, sweep, slots=session.slots, started=session.started) as view:
+        for step in (session.mirror.copy, session.tracker.close, sweep.save_seconds):  # each, whatever another raises
+            ending.callback(step)
 
         def on_step() -> None:
-            display.update()
+            view.update()
             session.mirror.update()
 
-        try:
-            tuning.run(sweep, session.slot, slots=session.slots, on_step=on_step)
-        except OSError as error:
-            console.print(f"error: {error}; when that is mended, run the same command to go on", soft_wrap=True)
-            return 2
-        finally:
-            sweep.save_seconds()
-            session.tracker.close()
-            session.mirror.update(force=True)
+        tuning.run(sweep, session.slot, slots=session.slots, on_step=on_step)
     results = list(sweep.results.values())
-    status = _show_result(results, sweep.folder, console) if results else 0
-    _show_notes(session)
+    status = display.show_result(results, sweep.folder, console) if results else 0
+    console.print(view.utilisation())
+    for note in (session.tracker.problem, session.tracker.sync_command, session.tracker.url):
+        if note:
+            console.print(f"W&B: {note}", soft_wrap=True)
+    left = sweep.spec.trials - len(results)
     if sweep.done:
         return status
-    left = sweep.spec.trials - len(sweep.results)
     if sweep.out_of_time:
         console.print(f"The time is up with {left} trials left; a larger --hours goes on.")
         return status
-    console.print(f"Stopped with {left} trials left; to go on: {shlex.join(['python', *sys.argv])}")
+    console.print(f"Stopped with {left} trials left; to go on: {_command()}", soft_wrap=True)
     return INTERRUPTED
-
-
-def _show_result(results: list[Result], folder: RunFolder, console: Console) -> int:
-    """Leaderboard, the best shape in a sentence, where everything is; returns the exit status."""
-    name = os.path.relpath(folder.root)
-    if ranked(results):
-        console.print(leaderboard(results))
-    console.print(conclusion(results), style="bold", soft_wrap=True)
-    console.print(f"All trials: {name}/results.csv, curves.csv; log: {name}/sweep.log", soft_wrap=True)
-    if not ranked(results):
-        return 1
-    console.print(f"Export the best: python sweeps/export.py {name} --out models/best", soft_wrap=True)
-    console.print(f"Pictures: python -m tinystories.visualization.visualize {name}", soft_wrap=True)
-    return 0
-
-
-def _show_notes(session: Session) -> None:
-    wall = time.monotonic() - session.started
-    training = max(1e-9, wall - STARTUP_SECONDS) * session.slots
-    session.console.print(
-        f"Took {duration(wall)}; after the first {STARTUP_SECONDS} s the {session.slots} slots were training "
-        f"{min(1.0, session.sweep.busy_seconds / training):.0%} of the time."
-    )
-    for note in (
-        session.tracker.problem,
-        session.tracker.sync_command and f"W&B: {session.tracker.sync_command}",
-    ):
-        if note:
-            session.console.print(note, soft_wrap=True)
-    if session.tracker.url:
-        session.console.print(f"W&B: {session.tracker.url}", soft_wrap=True)
 
 
 if __name__ == "__main__":

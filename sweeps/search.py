@@ -3,13 +3,16 @@
 import logging
 import math
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import optuna
+from optuna.exceptions import StorageInternalError
 from optuna.samplers import TPESampler
 from optuna.trial import FrozenTrial, Trial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
 
 from sweeps.results import Status
 from sweeps.space import Assignment, Space
@@ -62,6 +65,22 @@ class Proposal:
     resumed: bool = False
 
 
+@contextmanager
+def _storage_errors() -> Iterator[None]:
+    """Say what ails the study's file, in the terms of files."""
+    try:
+        yield
+    except (StorageInternalError, SQLAlchemyError) as error:
+        cause = getattr(error, "orig", None) or getattr(error.__cause__, "orig", None) or error
+        raise OSError(f"optuna.db cannot be used: {cause}") from error
+
+
+@_storage_errors()
+def _open_study(storage: Path | None) -> optuna.Study:
+    url = f"sqlite:///{storage}" if storage else None
+    return optuna.create_study(study_name="sweep", storage=url, load_if_exists=True)
+
+
 class Search:
     """The Optuna study behind a sweep: asks for new configurations, tells what became of them.
 
@@ -74,9 +93,7 @@ class Search:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         logging.getLogger("alembic").setLevel(logging.ERROR)
         self._space = space
-        self._study = optuna.create_study(
-            study_name="sweep", storage=f"sqlite:///{storage}" if storage else None, load_if_exists=True
-        )
+        self._study = _open_study(storage)
         trials = self._study.get_trials(deepcopy=False)
         # A fresh draw after a restart: the seed alone would propose the first trials again.
         self._study.sampler = TPESampler(seed=seed + len(trials), constant_liar=True)
@@ -85,6 +102,8 @@ class Search:
         self._seen: dict[tuple[tuple[str, float], ...], FrozenTrial | None] = {}
         for trial in trials:
             self._remember(trial)
+            if trial.state == TrialState.RUNNING and "trial_id" not in trial.user_attrs:
+                self._study.tell(trial.number, state=TrialState.FAIL)  # a kill came before it was proposed
 
     def _remember(self, trial: FrozenTrial) -> None:
         attributes = trial.user_attrs
@@ -100,6 +119,7 @@ class Search:
             if "trial_id" in trial.user_attrs
         ]
 
+    @_storage_errors()
     def ask(self) -> Proposal:
         """A configuration that was never proposed before; the caller stops at the size of the space."""
         for _ in range(REPEATS):
@@ -135,12 +155,14 @@ class Search:
         assert drawn == assignment
         return self._propose(trial, drawn)
 
+    @_storage_errors()
     def report(self, trial_id: str, evaluation: int, loss: float) -> None:
         """Store an intermediate value; a second report of the same evaluation changes nothing."""
         trial = self._trial(trial_id)
         if evaluation not in self._frozen(trial_id).intermediate_values:
             trial.report(loss, evaluation)
 
+    @_storage_errors()
     def tell(self, trial_id: str, status: Status, loss: float) -> None:
         """End a trial.
 

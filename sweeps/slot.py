@@ -17,8 +17,11 @@ from ray import train, tune
 # group of one, which together take half as long again as the rest of the start.
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
-from sweeps.worker import GO, QUIT, STOP, Job, Mailbox, Report, SlotConfig, serve
+from sweeps.worker import GO, QUIT, READY, STOP, Job, Mailbox, Report, SlotConfig, serve
 
+HEAD = "node:__internal_head__"
+"""Resource of the head node, which no spot market takes back. A slot and its mailbox take a crumb of it: Tune refuses
+trials that take nothing."""
 POLL_SECONDS = 1.0
 """How often a waiting slot looks whether its Train worker is still alive."""
 
@@ -32,7 +35,7 @@ class Slot(tune.Trainable):
         self._job: Job = config["job"]
         self._idle = True
         self._ready = False
-        self._mailbox = ray.remote(num_cpus=0)(Mailbox).remote()
+        self._mailbox = ray.remote(num_cpus=0, resources={HEAD: 0.001})(Mailbox).remote()
         self._failure: BaseException | None = None
         self._fit = threading.Thread(target=self._run_trainer, args=(self._trainer(),), daemon=True)
         self._fit.start()
@@ -65,7 +68,9 @@ class Slot(tune.Trainable):
             RuntimeError: the Train worker died, or did not report in time.
         """
         if not self._ready:
-            self._receive(patience=None)
+            answer = self._receive(patience=None)
+            if answer != READY:
+                return {"report": answer, "done": True}
             self._ready = True
         self._put(self._job if self._idle else GO)
         report: Report = self._receive(patience=self._slot.patience)

@@ -98,9 +98,12 @@ class Space:
     @property
     def size(self) -> float:
         """Number of distinct configurations; infinite if a parameter is continuous."""
-        if any(isinstance(p, Range) and not p.integer for p in self.parameters.values()):
-            return math.inf
-        return sum(1 for _ in self.configurations())
+        shapes = [len(self.heads_for(width)) for width in self._values("width")]
+        count: float = sum(shapes) if "heads" in self.parameters else len(shapes)
+        for name, parameter in self.parameters.items():
+            if name not in ("width", "heads"):
+                count *= len(_domain(parameter)) if isinstance(parameter, Choice) or parameter.integer else math.inf
+        return count
 
     def configurations(self) -> Iterator[Assignment]:
         """Every valid configuration of a finite space."""

@@ -13,7 +13,6 @@ from tinystories.config import AXES, TrialConfig, parse_number
 
 WandbMode = Literal["auto", "online", "offline", "disabled"]
 METRICS = ("val_loss", "val_bpb")
-DISTRIBUTIONS = ("int_uniform", "uniform", "log_uniform_values")
 SHAPE = ("depth", "width", "heads")
 
 
@@ -92,7 +91,7 @@ class Spec:
     keep_checkpoints: int = 3
     """Finished trials whose checkpoint is kept: the best ones of the sweep."""
     max_failures: int = 3
-    """How often a trial goes on from its checkpoint after its worker died."""
+    """How often a trial may lose its worker between two evaluations; it goes on from its checkpoint each time."""
     patience: float = 1800
     """Time without an evaluation after which a trial's worker is taken for hung. [s]"""
     wandb: WandbMode = "auto"
@@ -129,12 +128,16 @@ class Spec:
         return self.early_terminate.rungs(self.evaluations) if self.early_terminate else ()
 
 
-def load(path: Path, overrides: Sequence[str] = ()) -> tuple[Spec, dict[str, Any]]:
+def load(
+    path: Path, overrides: Sequence[str] = (), *, name: str | None = None, trials: str | None = None
+) -> tuple[Spec, dict[str, Any]]:
     """Read and check a sweep's YAML.
 
     Args:
         path: the YAML file.
         overrides: `key=value` pairs that replace entries, `trial.tokens=1M` for nested ones.
+        name: replaces the sweep's name.
+        trials: replaces `run_cap`.
 
     Returns:
         The checked spec, and the plain mapping that it was made from, for the run folder.
@@ -154,6 +157,7 @@ def load(path: Path, overrides: Sequence[str] = ()) -> tuple[Spec, dict[str, Any
         raise ValueError(f"{path}: a sweep is a mapping with the keys {', '.join(KEYS)}")
     for override in overrides:
         _override(raw, override)
+    raw |= {key: value for key, value in (("name", name), ("run_cap", trials)) if value is not None}
     return parse(raw), raw
 
 
@@ -211,7 +215,7 @@ def _check_settings(spec: Spec) -> None:
     for name in ("cpus_per_trial", "keep_checkpoints", "patience"):
         if not getattr(spec, name) > 0:
             raise ValueError(f"{name} {getattr(spec, name)} must be above 0")
-    for name in ("max_failures", "gpus_per_trial"):
+    for name in ("max_failures", "gpus_per_trial", "seed"):
         if getattr(spec, name) < 0:
             raise ValueError(f"{name} {getattr(spec, name)} must be at least 0")
     if spec.early_terminate and not spec.rungs:
@@ -272,6 +276,8 @@ def _trial(raw: Mapping[str, Any]) -> dict[str, Any]:
             f"trial needs exactly one budget among {', '.join(AXES)}; given: {', '.join(budgets) or 'none'}"
         )
     trial = {key: _typed(value, types[key], f"trial.{key}") for key, value in raw.items() if key not in AXES}
+    if trial.get("seed", 0) < 0:
+        raise ValueError(f"trial.seed {trial['seed']} must be at least 0")
     axis = budgets[0]
     return {**trial, "axis": axis, "budget": _typed(raw[axis], float, f"trial.{axis}")}
 
@@ -293,6 +299,10 @@ def _parameter(name: str, raw: Any) -> Choice | Range:
     entries = _mapping(raw, where)
     _known(entries, ("values", "value", "min", "max", "distribution"), where)
     kind = float if name == "learning_rate" else int
+    if len(given := [key for key in ("value", "values", "min") if key in entries]) != 1:
+        raise ValueError(f"{where}: give either value, or values, or min and max; given: {', '.join(given) or 'none'}")
+    if "distribution" in entries and "min" not in entries:
+        raise ValueError(f"{where}: distribution goes with min and max")
     if "value" in entries:
         return Choice(values=(_positive_of(entries["value"], kind, where),))
     if "values" in entries:
@@ -321,7 +331,10 @@ def _range(entries: Mapping[str, Any], kind: type, where: str) -> Range:
     distribution = entries.get("distribution", default)
     if distribution not in (default, "log_uniform_values"):
         raise ValueError(f"{where}.distribution {distribution!r}: allowed here: {default}, log_uniform_values")
-    return Range(low=low, high=high, log=distribution == "log_uniform_values")
+    log = distribution == "log_uniform_values"
+    if log and low == 0:
+        raise ValueError(f"{where}.min 0 must be above 0 on a logarithmic scale")
+    return Range(low=low, high=high, log=log)
 
 
 def _known(raw: Mapping[str, Any], allowed: Sequence[str], where: str) -> None:

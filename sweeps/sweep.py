@@ -65,7 +65,7 @@ class Sweep:
         """Training and evaluation time that this process was told of, over all slots. [s]"""
         self._vocab_size = vocab_size
         self._tracker = tracker
-        self._hours = hours
+        self.hours = hours
         self._started = time.monotonic()
         self._earlier_seconds = float(folder.seconds.read_text()) if folder.seconds.exists() else 0.0
         self._curves = Curves(folder.curves)
@@ -98,7 +98,7 @@ class Sweep:
     @property
     def out_of_time(self) -> bool:
         """Whether `hours` are used up."""
-        return self._hours is not None and self.seconds >= 3600 * self._hours
+        return self.hours is not None and self.seconds >= 3600 * self.hours
 
     @property
     def done(self) -> bool:

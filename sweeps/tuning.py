@@ -8,13 +8,11 @@ from ray import tune
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from sweeps.slot import Slot
+from sweeps.slot import HEAD, Slot
 from sweeps.sweep import Sweep
 from sweeps.worker import Job, Report, SlotConfig
 
 logger = logging.getLogger(__name__)
-HEAD = "node:__internal_head__"
-"""Resource of the head node; a slot takes a crumb of it, since Tune refuses trials that take nothing."""
 Answer = TypeVar("Answer")
 
 
@@ -35,6 +33,7 @@ class Bridge:
             try:
                 return question()
             except Exception as error:
+                logger.exception("the sweep ends")
                 self.failure = error
         return otherwise
 
@@ -77,12 +76,14 @@ class SweepScheduler(FIFOScheduler):
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """An evaluation that is not the trial's last."""
-        job, report = trial.config["job"], result["report"]
-        return self._bridge.ask(lambda: self._decide(job, report), otherwise=TrialScheduler.STOP)
+        report = result["report"]
+        return self._bridge.ask(lambda: self._decide(trial, report), otherwise=TrialScheduler.STOP)
 
-    def _decide(self, job: Job, report: Report) -> str:
-        sweep = self._bridge.sweep
+    def _decide(self, trial: Any, report: Report) -> str:
+        sweep, job = self._bridge.sweep, trial.config["job"]
         assert report.metrics is not None
+        # A trial may lose its worker often on spot machines, but not again and again without getting on.
+        trial.run_metadata.num_failures = 0
         if not sweep.report(job.trial_id, report.metrics, report.checkpoint):
             sweep.finish(job.trial_id, "stopped")
             return TrialScheduler.STOP
@@ -97,7 +98,7 @@ class SweepScheduler(FIFOScheduler):
 
     def _end(self, job: Job, report: Report) -> None:
         sweep = self._bridge.sweep
-        if report.disk_full:
+        if report.fatal:
             raise OSError(report.error)
         if report.metrics is None:
             logger.error(report.trace)

@@ -63,8 +63,8 @@ class Report:
     """Why the trial failed."""
     trace: str = ""
     """Where in the code."""
-    disk_full: bool = False
-    """It failed because no checkpoint can be written, so every trial would."""
+    fatal: bool = False
+    """Every trial would fail like this one, so the sweep ends here and can be gone on with once it is mended."""
 
     def ends(self, job: Job) -> bool:
         """Whether the trial has nothing more to report."""
@@ -103,7 +103,11 @@ def serve(settings: dict[str, Any]) -> None:
 
     mailbox, config = settings["mailbox"], settings["config"]
     torch.set_num_threads(config.cpus)
-    dataset = _open_data(config)
+    try:
+        dataset = _open_data(config)
+    except (OSError, ValueError) as error:
+        _send(mailbox, _failure(error, fatal=True))
+        return
     _send(mailbox, READY)
     while (job := ray.get(mailbox.get.remote("to_worker"))) != QUIT:
         if isinstance(job, Job):
@@ -119,9 +123,9 @@ def _open_data(config: SlotConfig) -> "Dataset":
 
     if config.stories:
         make_stories(config.data, **asdict(config.stories))
-    dataset = open_dataset(config.data)
+    dataset = open_dataset(config.data, verify=True)
     if dataset.fingerprint != config.fingerprint:
-        raise RuntimeError(f"the data on this node are not the sweep's: {dataset.folder}")
+        raise ValueError(f"{dataset.folder} on node {ray.util.get_node_ip_address()} is not the sweep's data")
     return dataset
 
 
@@ -129,7 +133,8 @@ def _run(job: Job, dataset: "Dataset", mailbox: Any) -> None:
     """Train one trial; whatever its configuration does wrong becomes an answer.
 
     Raises:
-        RuntimeError: of the accelerator; after it the process cannot be trusted, so it ends and the slot with it.
+        AcceleratorError: after it the process cannot be trusted, so it ends and the slot with it.
+        OSError: the storage did not answer; a new slot goes on from the checkpoint. A full disk is an answer.
     """
     import torch
 
@@ -140,10 +145,12 @@ def _run(job: Job, dataset: "Dataset", mailbox: Any) -> None:
                 return
     except torch.AcceleratorError:
         raise
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        _send(mailbox, _failure(error, fatal=True))
     except Exception as error:
-        disk_full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-        message = f"{type(error).__name__}: {error}"
-        _send(mailbox, Report(error=message, trace=traceback.format_exc(), disk_full=disk_full))
+        _send(mailbox, _failure(error))
 
 
 def _train(job: Job, dataset: "Dataset") -> Iterator[Report]:
@@ -160,6 +167,10 @@ def _train(job: Job, dataset: "Dataset") -> Iterator[Report]:
         if not metrics.diverged:
             checkpoint.save(trainer.checkpoint(), job.checkpoints)
         yield Report(metrics=metrics, checkpoint=checkpoint.best(job.checkpoints) or "")
+
+
+def _failure(error: Exception, *, fatal: bool = False) -> Report:
+    return Report(error=f"{type(error).__name__}: {error}", trace=traceback.format_exc(), fatal=fatal)
 
 
 def _send(mailbox: Any, message: Any) -> None:

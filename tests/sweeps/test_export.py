@@ -43,7 +43,7 @@ def run(tmp_path: Path, dataset: Dataset) -> Path:
     )
     write_results(folder.results, [row])
     folder.spec.write_text(yaml.safe_dump(minimal()))
-    folder.data.write_text(json.dumps({"location": str(dataset.folder)}))
+    folder.origin.write_text(json.dumps({"location": str(dataset.folder)}))
     return folder.root
 
 

@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import pytest
+
+from sweeps import mirror
 from sweeps.mirror import Mirror
 from sweeps.results import RunFolder
 
@@ -13,7 +16,7 @@ def test_a_copy_comes_back_to_an_empty_machine(tmp_path: Path) -> None:
     here.curves.write_text("trial_id\n")
     uri = (tmp_path / "bucket").as_uri()
 
-    Mirror(here, uri).update(force=True)
+    Mirror(here, uri).copy()
     Mirror(there, uri).fetch()
 
     assert there.spec.read_text() == "name: tiny"
@@ -25,13 +28,23 @@ def test_a_run_folder_that_is_there_is_not_replaced(tmp_path: Path) -> None:
     here = RunFolder(tmp_path / "here")
     here.root.mkdir()
     here.spec.write_text("old")
-    mirror = Mirror(here, (tmp_path / "bucket").as_uri())
-    mirror.update(force=True)
+    copy = Mirror(here, (tmp_path / "bucket").as_uri())
+    copy.copy()
     here.spec.write_text("new")
-    mirror.fetch()
+    copy.fetch()
 
     assert here.spec.read_text() == "new"
 
 
 def test_without_storage_checkpoints_stay_in_the_run_folder(tmp_path: Path) -> None:
     assert Mirror(RunFolder(tmp_path), None).checkpoints == f"{tmp_path}/checkpoints"
+
+
+def test_a_storage_that_does_not_answer_stops_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "bucket").write_text("a file where a folder should be")
+    monkeypatch.setattr(mirror, "INTERVAL", 0)
+    unreachable = Mirror(RunFolder(tmp_path / "here"), str(tmp_path / "bucket"))
+    unreachable.update()
+
+    with pytest.raises(OSError, match="bucket"):
+        unreachable.copy()

@@ -244,7 +244,7 @@ def earlier_run(here: Path, name: str) -> Path:
     folder = RunFolder(here / "runs" / name)
     folder.root.mkdir(parents=True)
     folder.spec.write_text(file.read_text())
-    folder.data.write_text('{"location": "data/old", "tokenizer": "bpe:999", "fingerprint": "0"}')
+    folder.origin.write_text('{"location": "data/old", "tokenizer": "bpe:999", "fingerprint": "0", "storage": null}')
     return file
 
 

@@ -142,3 +142,18 @@ def test_the_preview_is_what_a_sweep_begins_with(tmp_path: Path) -> None:
     search = open_search(tmp_path)
 
     assert [p.assignment for p in preview(SPACE, seed=0, count=5)] == [search.ask().assignment for _ in range(5)]
+
+
+def test_a_damaged_study_is_told_as_a_file_that_cannot_be_used(tmp_path: Path) -> None:
+    (tmp_path / "optuna.db").write_bytes(b"no database" * 100)
+
+    with pytest.raises(OSError, match=r"optuna\.db cannot be used: file is not a database"):
+        open_search(tmp_path)
+
+
+def test_a_kill_before_a_trial_was_proposed_leaves_nothing_running(tmp_path: Path) -> None:
+    open_search(tmp_path)
+    storage(tmp_path).ask()
+
+    assert open_search(tmp_path).unfinished() == []
+    assert [trial.state for trial in storage(tmp_path).trials] == [TrialState.FAIL]

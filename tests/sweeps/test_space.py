@@ -30,7 +30,8 @@ def test_size_counts_the_valid_configurations_only() -> None:
     # 48: 1 3 4 8; 64: 1 4 8; 100: 1 4
     assert shapes().size == 9
     assert shapes(depth=Range(low=1, high=3)).size == 27
-    assert len(list(shapes().configurations())) == 9
+    assert len(list(shapes(depth=Range(low=1, high=3)).configurations())) == 27
+    assert Space(parameters={"width": WIDTHS}, fixed={"depth": 1, "heads": 4}).size == 3
 
 
 def test_a_continuous_parameter_makes_the_space_infinite() -> None:

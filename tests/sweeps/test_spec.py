@@ -63,6 +63,14 @@ def test_rungs_are_powers_of_eta_below_the_full_run() -> None:
     assert Halving(eta=2, min_iter=2).rungs(9) == (2, 4, 8)
 
 
+def test_a_name_may_look_like_a_number(tmp_path: Path) -> None:
+    file = tmp_path / "sweep.yaml"
+    file.write_text(yaml.safe_dump(minimal()))
+    spec, _ = specs.load(file, name="007", trials="3")
+
+    assert (spec.name, spec.run_cap) == ("007", 3)
+
+
 def test_overrides_replace_nested_entries(tmp_path: Path) -> None:
     file = tmp_path / "sweep.yaml"
     file.write_text(yaml.safe_dump(minimal()))
@@ -103,6 +111,18 @@ def test_built_in_stories_have_a_folder_of_their_own() -> None:
         ({"parameters": {**minimal()["parameters"], "depth": {"values": [1, 1]}}}, "names a value twice"),
         ({"parameters": {**minimal()["parameters"], "depth": {"values": [-1]}}}, "must be above 0"),
         ({"parameters": {**minimal()["parameters"], "heads": {"values": [3]}}}, "width 16 is not divisible"),
+        ({"parameters": {**minimal()["parameters"], "depth": {"value": 1, "values": [2]}}}, "either value, or values"),
+        (
+            {
+                "parameters": {
+                    **minimal()["parameters"],
+                    "seed": {"min": 0, "max": 9, "distribution": "log_uniform_values"},
+                }
+            },
+            "parameters.seed.min 0 must be above 0",
+        ),
+        ({"seed": -1}, "seed -1 must be at least 0"),
+        ({"trial": {"tokens": 1, "seed": -1}}, "trial.seed -1 must be at least 0"),
         ({"trial": {"tokens": 1, "flops": 2}}, "exactly one budget among tokens, flops, seconds; given: tokens, flops"),
         ({"trial": {}}, "given: none"),
         ({"trial": {"tokens": "20k", "depth": 3}}, "depth stands under both"),
