@@ -4,10 +4,11 @@ import math
 import os
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.padding import Padding
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -43,7 +44,7 @@ class Display:
         self._busy_at_start: float | None = None
         self._shown = set(sweep.results)
         # Refreshed by `update`, in the thread that changes the sweep.
-        self._live = Live(console=console, get_renderable=self._view, auto_refresh=False, transient=True)
+        self._live = live(console, self._view)
         self._refreshed = 0.0
 
     def __enter__(self) -> "Display":
@@ -88,7 +89,7 @@ class Display:
             Text.assemble((sweep.spec.name, "bold"), f"  {budget(sweep.spec)}"),
             _counts(sweep),
             _spent(sweep),
-            ProgressBar(total=cap, completed=min(ended, cap), width=60),
+            Padding(ProgressBar(total=cap, completed=min(ended, cap), width=60), 0),
             Text(f"elapsed {duration(sweep.seconds)}, {self._time_left()}", style="dim"),
         ]
         leaders = ranked(sweep.results.values())
@@ -99,10 +100,22 @@ class Display:
     def _time_left(self) -> str:
         ended = [result.seconds for result in self._sweep.results.values() if result.seconds]
         if not ended:
-            return "time left: known after the first trial"
+            return "time left: known after the first trial" if self._sweep.busy_seconds else "workers are starting"
         left = max(0, self._sweep.spec.trials - len(self._sweep.results))
         seconds = sum(ended) / len(ended) * left / self._slots
         return f"about {duration(seconds)} left"
+
+
+def live(console: Console, view: Callable[[], RenderableType]) -> Live:
+    """A view that goes away at its end; what others print goes where it would go without it."""
+    return Live(
+        console=console,
+        get_renderable=view,
+        auto_refresh=False,
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )
 
 
 def budget(spec: Spec) -> str:

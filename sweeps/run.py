@@ -122,7 +122,7 @@ def _start(
     """Ray, W&B and the sweep's state; from here on only the console reaches the terminal."""
     console = stack.enter_context(_quiet(folder.log))
     started = time.monotonic()
-    with console.status("starting Ray ..."):
+    with display.live(console, lambda: "starting Ray ..."):
         cluster.connect(options.address)
         stack.callback(cluster.disconnect)
         slots, gpus = cluster.slots(spec.cpus_per_trial, spec.gpus_per_trial)

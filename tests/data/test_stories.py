@@ -88,6 +88,11 @@ def test_every_plot_is_told_about_as_often(stories):
     assert min(counts) > 0.7 * len(stories) / len(counts)
 
 
+@pytest.mark.parametrize("plot", PLOTS)
+def test_asides_stand_in_one_scene_of_a_plot_at_most(plot):
+    assert len(re.findall(r"\{outing\}|\{\w+_asides\}", PLOTS[plot].text)) <= 1
+
+
 @pytest.mark.parametrize(
     "mistake",
     [
@@ -101,6 +106,7 @@ def test_every_plot_is_told_about_as_often(stories):
         r"\b(?:the|a|an) (?:the|a|an)\b",
         r"(?:^|[.!?]\"? |\n\"?)[a-z](?<![.!?]\" [a-z])",  # a sentence without a capital
         r"\bi\b|\bI is\b",
+        r"\b(?:sang|hummed) a (?:story|rhyme)|as good as (?:him|her)self",
     ],
 )
 def test_texts_are_free_of(mistake, stories):

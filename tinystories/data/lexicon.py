@@ -46,8 +46,8 @@ IRREGULAR_VERBS = {
 LISTS = {
     "look": "toy.looks", "play": "toy.plays", "spot": "place.spots", "sight": "place.sights",
     "act": "place.acts", "ingredient": "dish.ingredients", "mark": "item.looks", "stuff": "build.stuffs",
-    "clue": "creature.clues", "game": "weather.games", "limb": "creature6.clues",
-    "spice": "dish3.ingredients", "lift": "flyer.plays", "shape": "flyer.looks",
+    "clue": "creature.clues", "game": "weather.games",
+    "lift": "flyer.plays", "shape": "flyer.looks",
 }  # fmt: skip
 """Fact that holds the values to draw from, by kind of fact."""
 
@@ -131,7 +131,7 @@ polite | always said please and thank you
 quiet | liked to listen more than talk
 helpful | set the table every evening
 silly | liked to wear a sock on each ear
-proud | thought that nobody was as good as {himself}
+proud | thought that nobody was as good as {he} was
 clumsy | often fell over {his} own feet
 messy | never put {his} things away
 noisy | sang from morning to night
@@ -207,19 +207,19 @@ cane | wooden, crooked, strong, smooth | walk up the hill | in {person.his} hand
 lamp | old, rusty, bright, heavy | find my way at night | in {person.his} hand
 map | old, torn, huge, secret | find my way home | in {person.his} bag""",
     "person": """
-person | he | place | work | gives | needs
-baker | she | the bakery | bake bread | a warm loaf of bread | flour
-farmer | he | the barn | feed the cows | a jug of milk | hay
-sailor | he | the harbor | sail the ship | a pretty shell | rope
-painter | she | the studio | paint a picture | a tiny painting | brushes
-fisherman | he | the dock | catch fish | a fresh fish | worms
-gardener | she | the greenhouse | water the roses | a red rose | tall pots
-shepherd | he | the hill | watch the sheep | a bag of wool | dog food
-cook | he | the kitchen | stir the soup | a wooden spoon | salt
-teacher | she | the school | read stories | a picture book | chalk
-carpenter | she | the sawmill | cut wood | a little stool | nails
-clown | he | the circus | make people laugh | a bright balloon | paint
-miller | he | the mill | make flour | a bag of flour | wheat""",
+person | he | place | work | gives | for | needs
+baker | she | the bakery | bake bread | a warm loaf of bread | my breakfast | flour
+farmer | he | the barn | feed the cows | a jug of milk | my breakfast | hay
+sailor | he | the harbor | sail the ship | a pretty shell | my window | rope
+painter | she | the studio | paint a picture | a tiny painting | my wall | brushes
+fisherman | he | the dock | catch fish | a fresh fish | my dinner | worms
+gardener | she | the greenhouse | water the roses | a red rose | my table | tall pots
+shepherd | he | the hill | watch the sheep | a bag of wool | a warm scarf | dog food
+cook | he | the kitchen | stir the soup | a wooden spoon | my soup | salt
+teacher | she | the school | read stories | a picture book | the long evenings | chalk
+carpenter | she | the sawmill | cut wood | a little stool | my tired feet | nails
+clown | he | the circus | make people laugh | a bright balloon | my birthday | paint
+miller | he | the mill | make flour | a bag of flour | a birthday cake | wheat""",
     "creature": """
 animal | food | wrong | sound | move | home | clues | help
 bird | seeds | cheese | chirped | flew | nest | two wings, a little beak, soft feathers | flew up high and looked around
@@ -297,8 +297,8 @@ sunflower | yellow | tall | feed the birds
 pumpkin | orange | big | make a pie
 tomato | red | round | make soup
 carrot | orange | long | feed the rabbits
-strawberry | red | sweet | make jam
-bean | green | long | make stew
+strawberry | red | sweet | eat it with sugar
+bean plant | green | tall | make stew
 rose | pink | pretty | give it to {Elder}
 apple tree | green | tall | bake a pie
 lettuce | green | fresh | make a salad""",
@@ -347,22 +347,35 @@ radio | The music stopped. | a long wire | dancing in the kitchen""",
 aside
 {sound_aside}
 {smell_aside}
-{animal_aside}
 {greeting_aside}
 {song_aside}
-{bell_aside}
-{kitchen_aside}
 {snack_aside}
-{work_aside}
-{landmark_aside}
 {sky_aside}""",
+    "home_aside": """
+aside
+{sound_aside}
+{song_aside}
+{kitchen_aside}""",
+    "critter": """
+animal | sound | home
+bird | chirped | nest
+kitten | meowed | warm basket
+puppy | barked | kennel
+squirrel | chattered | hollow tree
+duck | quacked | pond
+frog | croaked | pond
+goat | bleated | barn
+cow | mooed | barn
+horse | neighed | stable
+hen | clucked | coop
+owl | hooted | old tree""",
     "larder": """
 larder
 on the high shelf
 in the kitchen cupboard
-in a blue jar
+in the blue jar
 in the wooden box
-under a white cloth
+under the white cloth
 in the oven""",
     "flyer": """
 flyer | looks | plays
@@ -407,7 +420,7 @@ a broken fence | past
 a dark tunnel | through
 a field of corn | through
 a stone well | past
-a muddy path | down
+a muddy path | along
 a windy hill | over
 a white church | past
 a little stream | over
@@ -439,9 +452,9 @@ skill | fall | tip | show
 ride a bike | fell into the grass | look ahead and not at the ground | rode all the way down the street
 swim | swallowed a lot of water | kick with both legs | swam from one side to the other
 whistle | blew only air | make your lips small and round | whistled a whole song
-climb the rope | slid back down | hold tight with your feet | touched the very top
+climb the rope | slid back down | hold on tight and look up | touched the very top
 bake bread | burned the crust | watch the clock | made a golden loaf
-catch a ball | dropped it again | keep your eyes on it | caught ten in a row
+catch a ball | dropped it | keep your eyes on it | caught ten in a row
 dance | stepped on everyone's toes | count to four | danced like a leaf in the wind
 juggle | dropped them all | start with only two | kept three balls in the air
 sing high songs | sounded like a rusty door | take a deep breath | sang like a bird""",
@@ -508,42 +521,38 @@ PHRASES = {
         |young |]{hero.kind} [named|called] {hero}. [{who}|] |[Once upon a time|Long ago|Once], {dwelling},
         there lived a {trait} {hero.kind} [named|called] {hero}. [{who}|] |{Hero} was a {trait} [little
         |young |]{hero.kind}. [{who}|] [{lives}|] |{Hero} was a {hero.kind} who {trait.shows}. Everyone said
-        that {he} was [very |so |]{trait}. [{lives}|] |This is [the|a] story [of|about] {hero}, a {trait}
+        that {he} was [very |]{trait}. [{lives}|] |This is [the|a] story [of|about] {hero}, a {trait}
         [little |]{hero.kind}. [{who}|] [{lives}|] |There was a [little |young |]{hero.kind} [named|called]
         {hero} who was [very|always] {trait}. [{who}|] |In {dwelling.place} lived {hero}, a {trait}
         {hero.kind}. [{who}|]
     """,
     "early": """
         [dressed? {He} [always|often] wore a {colour4} {clothes}[ that {his} {elder} had made| from {his}
-        {elder}|]. |] [aged? {Hero} was {sum4} years old[|].|] [pet? A {creature4} lived in a
-        {creature4.home} [nearby|close by]. It [often |always |]{creature4.sound} when it saw {him}.|]
+        {elder}|]. |] [aged? {Hero} was {sum4} years old[|].|] [pet? A {critter4} lived in a
+        {critter4.home} [nearby|close by]. It [often |always |]{critter4.sound} when it saw {him}.|]
     """,
     "late": """
-        [dressed? {His} {colour4} {clothes} was [dirty|torn|full of dust], but [{he} did not care|that did
-        not matter]. |aged? [Not bad for a {hero.kind} who was only {sum4} years old!|"And I am only {sum4}
-        years old," {he} [said|thought].] |pet? Even the {creature4} {creature4.sound} [as if it knew|in its {creature4.home}].|]
+        [bad? |[dressed? When the day was over, {his}
+        {colour4} {clothes} hung [by the bed|on the chair]. |pet? Even the {critter4} {critter4.sound} [as
+        if it knew|in its {critter4.home}].|]]
     """,
-    "sound_aside": """
-        [Far away|Somewhere|Nearby|Behind the fence|Not far away], a {creature5} {creature5.sound}.
-    """,
-    "smell_aside": "The air smelled of [fresh grass|rain|{fruit4}|hot {dish2}|flowers|{fruit4} and {fruit5}].",
-    "animal_aside": "A {creature6} with {limb} {creature6.move} [past|by|along the road|away into the grass].",
+    "place_asides": "[rich? {sight_aside} {aside}|{sight_aside}|{aside}|]",
+    "walk_asides": "[rich? {aside} {aside2}|{aside}|]",
+    "home_asides": "[rich? {home_aside} {home_aside2}|{home_aside}|]",
+    "sight_aside": '{Hero} stopped to look at {sight3}.|"Look! {Sight3}!" said {hero}.',
+    "sound_aside": "[Far away|Somewhere|Nearby|Not far away], a {critter} {critter.sound}.",
+    "smell_aside": "The air smelled of [flowers|{fruit4}|{fruit4} and {fruit5}].",
     "greeting_aside": "The {person4} [waved|smiled|said hello] on the way to {person4.place}.",
     "song_aside": """
-        {Hero} [sang|hummed|thought of|remembered] a [song|rhyme|story] about a {colour5} {creature7}.
+        {Hero} [[sang|hummed] a song|[thought of|remembered] a [rhyme|story]] about a {colour5} {creature5}.
     """,
-    "bell_aside": "[A bell rang {sum5} times.|It was [almost|nearly] {sum5} o'clock.|The clock said {sum5}.]",
-    "kitchen_aside": "Next door, somebody was making {dish3.some} with {spice}[ and {spice2}|].",
+    "kitchen_aside": "Next door, somebody was making {dish3.some}[ for dinner|].",
     "snack_aside": "{Hero} ate a {fruit6.taste} {fruit6.one}[ from {his} bag| and felt strong|].",
-    "work_aside": "The {person5} had to {person5.work} [that day|as always|all day long].",
-    "landmark_aside": "There was {landmark4} [not far away|nearby].",
-    "sky_aside": """
-        [A {colour6} bird|A {colour6} butterfly|One {colour6} leaf|A small cloud] [flew|sailed] over {his}
-        head.
-    """,
+    "sky_aside": "A {colour6} [bird|butterfly] flew [by|past].",
     "who": "{He} {trait.shows}.|{Hero} {trait.shows}.|{He} was so {trait} that {he} {trait.shows}.",
     "lives": """
-        {He} lived {dwelling} with {his} {elder}.|{Hero} lived {dwelling}.|[animal? {He} liked {hero.food} best of all.|]
+        {He} lived {dwelling} with {his} {elder}.|{Hero} lived {dwelling}.|[animal? {He}
+        liked {hero.food} best of all.|]
     """,
     "dwelling": "in {dwelling.place}",
     "dwelling.place": """
@@ -559,7 +568,8 @@ PHRASES = {
         One [sunny |warm |bright |cool |quiet |fine |][day|morning|afternoon] |One [sunny |fine
         |][Saturday|Sunday|Monday|Friday] [morning|afternoon]
     """,
-    "outing": """
+    "outing": "{departure} {place_asides}",
+    "departure": """
         {oneday}, {hero} went {place.to} to {act}. [{scene}|] |{oneday}, {his} {elder} took {him}
         {place.to}. [{scene}|] {Hero} [began|started] to {act}. |{oneday}, it was time to go {place.to}.
         {Hero} could not wait to {act}. [{scene}|] |{oneday}, {hero} was {act.ing} {place.at}. [{scene}|]
@@ -574,8 +584,8 @@ PHRASES = {
     """,
     "hands": "[animal? paws|hands]",
     "sad": """
-        {Hero} felt [very |so |]sad.|{Hero} wanted to cry.|A [big |]tear rolled down {his}
-        [face|nose].|{His} heart felt heavy. |{Hero} sat down and cried.|{Hero} was [very |so |]upset.
+        {Hero} felt [very |so |]sad.|{Hero} wanted to cry.|A [big |]tear rolled down {his} face.|{His} heart
+        felt heavy. |{Hero} sat down and cried.|{Hero} was [very |so |]upset.
     """,
     "glad": """
         {Hero} [was|felt] [very |so |]happy.|{Hero} jumped up and down.|{Hero} clapped {his} {hands}.
@@ -653,13 +663,11 @@ PLOTS = {
         "act",
         "look",
         """
-{opening} [{He} had|{His} {elder} had given {him}] a {toy_full} [made of {toy.made}|]. {loves_act} [rich?
-{aside} {aside2} {aside5}|{aside}|]
+{opening} [{He} had|{His} {elder} had given {him}] a {toy_full} [made of {toy.made}|]. {loves_act}
 
 {outing} {He} [had the {toy} with {him}|took the {toy} along], and {he} put it down {spot}. [hint? "Do not
 forget it there," said {his} {elder}.|"You can wait here," {he} told it.|] Then {he} {act.past} [and
-{act.past}|until {he} was tired|for hours] and forgot all about the {toy}. [rich? {aside3} {aside4}
-{aside6}|{aside3}|]
+{act.past}|until {he} was tired|for hours] and forgot all about the {toy}.
 
 [That evening|At bedtime|Back home], {hero} wanted to {play}. But where was the {toy}? {He} looked
 {nook.inside}. It was not there. {He} looked {nook2.inside}. It was not there [either|]. {sad} [chat? "Where
@@ -681,12 +689,12 @@ yours?" "It is {colour}, and it is {look}," said {hero}. "Then it is yours!" {fr
         "trait",
         """
 {opening} {He} had a {toy_full} that {he} loved[ very much|]. [{Hero}|{He}] liked to {play} with {friend},
-the {friend.kind} next door. [rich? {aside} {aside2} {aside5}|{aside}|]
+the {friend.kind} next door.
 
 {oneday}, {hero} put the {toy} {nook.inside} and went [out to the yard|to the kitchen to eat|to wash {his}
-{hands}]. While {he} was away, {friend} [came in|took it out to {play}]. [hint? {Friend} liked to play
-tricks.|] When {friend.he} was done, {friend.he} put the {toy} {nook2.inside} [and went home|and left].
-{Hero} did not see [it|that|any of this]. [rich? {aside3} {aside4} {aside6}|{aside3}|]
+{hands}]. {home_asides} While {he} was away, {friend} [came in|took it out to {play}]. [hint? {Friend} liked
+to play tricks.|] When {friend.he} was done, {friend.he} put the {toy} {nook2.inside} [and went home|and
+left]. {Hero} did not see [it|that|any of this].
 
 [Soon|After a while|Later], {hero} came back. {He} wanted to {play}, so {he} looked {nook.inside}, where
 {he} had left it. It was [empty|not there]! ["My {toy} is gone!" {he} [cried|called].|{sad}] [{He} looked
@@ -705,10 +713,10 @@ week.|"Now let us {play} together," said {hero}. [{glad}|{friends_end}]] {late}
         "act",
         "mark",
         """
-{opening} {loves_act} [rich? {aside} {aside2} {aside5}|{aside}|]
+{opening} {loves_act}
 
 {outing} {Spot}, {he} [found|saw] a {mark} {item}. It was {colour}. "Who lost this?" {he} [wondered|said].
-"I must find the owner." [rich? {aside3} {aside4} {aside6}|{aside3}|]
+"I must find the owner."
 
 First {he} [asked|went to] the {person2}. "Is this your {item}?" The {person2} [shook {person2.his}
 head|looked at it]. "No, mine is {colour2}," {person2.he} said. Then {hero} [asked|went to] the {person3}.
@@ -733,12 +741,12 @@ and {colour}." "Then here it is!" {He} [gave it back|handed it to {person.him}].
 {opening} {loves_act} {He} had [three|3] good friends. [{Friend} {gift.because}. {Friend2} {gift2.because}.
 {Friend3} {gift3.because}. |{Friend3} {gift3.because}, {friend} {gift.because}, and {friend2}
 {gift2.because}. |{Friend2} {gift2.because}. {Friend} was different: {friend.he} {gift.because}. And
-{friend3} {gift3.because}.] [rich? {aside} {aside2} {aside5}|{aside}|]
+{friend3} {gift3.because}.]
 
 [Winter was near|It was almost the new year|There was going to be a party], and {hero} wanted to give each
 of them a present. {He} [saved {his} coins in a jar|worked hard for the {person}] and went to the
-[shop|market|store]. There {he} [saw|found] {gift2}, {gift3} and {gift}. [hint? "Do not mix them up," said
-{his} {elder}.|"What good luck!" {he} said.|] [rich? {aside3} {aside4} {aside6}|{aside3}|]
+[shop|market|store]. {walk_asides} There {he} [saw|found] {gift2}, {gift3} and {gift}. [hint? "Do not mix
+them up," said {his} {elder}.|"What good luck!" {he} said.|]
 
 {oneday}, the friends came to {hero}'s house [to {act}|after they {act.past} {place.at}]. [twist? Oh no! The
 names had fallen off the boxes. But {hero} knew {his} friends well.|{Hero} had the presents behind {his}
@@ -757,14 +765,12 @@ presents are the ones you think about.|bad? |They all [laughed and sang|ate cake
         "act",
         "trait",
         """
-{opening} {loves_act} [{oneday}|One day], {he} wanted to visit {his} {elder2}, who lived far away. [rich?
-{aside} {aside2} {aside5}|{aside}|]
+{opening} {loves_act} [{oneday}|One day], {he} wanted to visit {his} {elder2}, who lived far away.
 
 "[Listen well|Remember the way]," said {his} {elder}. "First go {landmark.prep} {landmark}. Then go
 {landmark2.prep} {landmark2}. Last, go {landmark3.prep} {landmark3}." So {hero} went {landmark.prep}
-{landmark}. {He} went {landmark2.prep} {landmark2}. [On the way, {he} stopped to {act}.|] And {he} went
-{landmark3.prep} {landmark3}, and there was {his} {elder2}'s house. {glad} [rich? {aside3} {aside4}
-{aside6}|{aside3}|]
+{landmark}. {He} went {landmark2.prep} {landmark2}. [On the way, {he} stopped to {act}.|] {walk_asides} And
+{he} went {landmark3.prep} {landmark3}, and there was {his} {elder2}'s house. {glad}
 
 They [ate {fruit}|drank tea|{act.past} together] and talked all [day|afternoon]. But then it got
 [dark|late], and {hero} had to go home. [conflict? Fog came up and {he} got lost. {scared}|"Which way do I
@@ -785,16 +791,16 @@ turned around.|bad? |{sleep_end}] {late}
         "look",
         """
 {opening} {He} had a {toy_full}. {He} had [played with it|owned it] so long that {he} did not want to {play}
-any more. What {he} really wanted was {person3.gives}. [rich? {aside} {aside2} {aside5}|{aside}|]
+any more. What {he} really wanted was {person3.gives}.
 
-{oneday}, {he} met the {person}. "[What a|That is a] {look} {toy}!" said the {person}. "I will give you
-{person.gives} for it." {Hero} [agreed|nodded], and they traded. [Next|Then|Later] {he} met the {person2},
-who [looked sad|was sitting by the road]. "I have always wanted {person.gives}," said the {person2}.
-"[Take|I can give you] {person2.gives} for it." [So they traded.|{Hero} thought about it and said yes.]
-[rich? {aside3} {aside4} {aside6}|{aside3}|]
+{oneday}, {he} took the {toy} and went out. {walk_asides} Soon {he} met the {person}. "[What a|That is a]
+{look} {toy}!" said the {person}. "I will give you {person.gives} for it." {Hero} [agreed|nodded], and they
+traded. [Next|Then|Later] {he} met the {person2}, who [looked sad|was sitting by the road]. "I have always
+wanted {person.gives}," said the {person2}. "[Take|I can give you] {person2.gives} for it." [So they
+traded.|{Hero} thought about it and said yes.]
 
 [At last|In the end], {hero} came to {person3.place}. [conflict? The {person3} did not want to trade at
-first. "Please!" said {hero}.|] "Oh, {person2.gives}! That is just what I need to {person3.work}," said the
+first. "Please!" said {hero}.|] "Oh, {person2.gives}! That is just what I need for {person2.for}," said the
 {person3}. And {person3.he} gave {him} {person3.gives}. {glad}
 
 [At home|That evening], {his} {elder} asked, "Where is your {colour} {toy}?" "I gave the {toy} for
@@ -811,14 +817,13 @@ into another if you talk to people.|] {late}
         "trait",
         """
 {opening} {loves_act} {oneday}, {his} {elder} had to go [out|to town|away]. "Promise me that you will
-{chore}," said {his} {elder}. "I promise," said {hero}. [rich? {aside} {aside2} {aside5}|{aside}|]
+{chore}," said {his} {elder}. "I promise," said {hero}.
 
 Then {friend} [came to the door|knocked on the window]. "Let us go {place.to} and {act}!" {friend.he} said.
-So they went. [{scene}|] They [had so much fun|{act.past} so much] that {hero} [forgot the time|did not
-think of home]. [hint? But something was not right. What was it?|] [rich? {aside3} {aside4}
-{aside6}|{aside3}|]
+So they went. [{scene}|] {place_asides} They [had so much fun|{act.past} so much] that {hero} [forgot the
+time|did not think of home]. [hint? But something was not right. What was it?|]
 
-[conflict? "I have to go," said {hero} at last. "No, stay!" said {friend}. "[Only babies go home|It is too
+[conflict? "It is late," said {hero} at last. "No, stay!" said {friend}. "[Only babies go home|It is too
 early]!" |] [bad? When {he} came home, it was [dark|too late]. {He} had not done what {he} promised. "You
 promised to {chore}," said {his} {elder}. "I am sorry," {hero} [said|cried]. {sad} [moral? {moral_word} a
 promise is a promise.|The next day, {he} {chore.past} before breakfast.] |Suddenly {he} remembered
@@ -833,14 +838,13 @@ came back. "Did you {chore}?" asked {his} {elder}. "Yes, I {chore.past}," said {
         "play",
         "trait",
         """
-{opening} {oneday}, {hero} was [alone in the house|bored]. {He} took {his} {colour} {toy} and began to
-{play} in the living room. [hint? "Not in the house," {his} {elder} always said.|{Elder} was [asleep|in the
-garden].] [rich? {aside} {aside2} {aside5}|{aside}|]
+{opening} {oneday}, {hero} was [alone in the house|bored]. {home_asides} {He} took {his} {colour} {toy} and
+began to {play} in the living room. [hint? "Not in the house," {his} {elder} always said.|{Elder} was
+[asleep|in the garden].]
 
 [Crash|Bang|Oops]! The {toy} hit {his} {elder}'s [favorite |old |]{broken}. {broken.how} It was the one for
 {broken.for}. {scared} [conflict? {He} hid the {broken} {nook.inside}. [Maybe nobody would see it.|"Nobody
-must know," {he} thought.] |{He} wanted to run away, but {he} did not.] [rich? {aside3} {aside4}
-{aside6}|{aside3}|]
+must know," {he} thought.] |{He} wanted to run away, but {he} did not.]
 
 [Soon|Then] {his} {elder} came in. "[Where is|What happened to] my {broken}?" {elder.he} asked. [conflict?
 "[The {creature} did it|I do not know]," said {hero}. But {his} face was red, and {his} eyes went to the
@@ -860,20 +864,18 @@ I was little, I broke it too," {elder.he} [whispered|laughed].|Soon it was as go
         "trait",
         """
 {opening} {loves_act} {oneday}, {hero} wanted to make {dish.some} for {his} {elder}[, who had been {act.ing}
-all day|]. For that {he} needed {ingredient}, {ingredient2} and {ingredient3}. [rich? {aside} {aside2}
-{aside5}|{aside}|]
+all day|]. For that {he} needed {ingredient}, {ingredient2} and {ingredient3}.
 
 {He} [looked in the kitchen|opened the cupboard]. {He} found {ingredient3}, and {he} found {ingredient}. But
 {he} could not find any {ingredient2}! {sad} [chat? "I will ask {friend}," {he} said.|{think}] {Friend}, the
 {friend.kind} next door, [had|gave {him}] some {ingredient2}. [conflict? "But you never share with me," said
 {friend}. "I am sorry," said {hero}. "You can eat with us."|"Here you are," said {friend}. "Can I help?"]
-[rich? {aside3} {aside4} {aside6}|{aside3}|]
 
 [They mixed everything|Together they worked] and put it in the {dish.tool}. [twist? But {friend} took the
 salt for the sugar! They had to start all over again.|hint? It [smelled|looked] so good that a {creature}
-{creature.sound} at the door.|] [When it was ready|Then|At last], {his} {elder} came in. "What smells so
-good?" {elder.he} asked. "{Dish.some}!" said {hero}. "We made it from {ingredient}, {ingredient2} and
-{ingredient3}."
+{creature.sound} at the door.|] {home_asides} [When it was ready|Then|At last], {his} {elder} came in. "What
+smells so good?" {elder.he} asked. "{Dish.some}!" said {hero}. "We made it from {ingredient}, {ingredient2}
+and {ingredient3}."
 
 [bad? But when {Elder} took a bite, it was [burned|too salty]. Nobody could eat it. They ate {fruit}
 instead. |They all ate, and it was {dish.taste}. "It is the best {dish} in the world," said {his} {elder}.]
@@ -888,13 +890,12 @@ instead. |They all ate, and it was {dish.taste}. "It is the best {dish} in the w
         """
 {opening} {loves_act} {outing} [Suddenly|Then] {he} heard a [small|strange|sad] sound. [hint? What could it
 be? It had {clue}.|] It was a [little|lost|hungry] {creature}. It [looked up|{creature.sound}] at {him} with
-sad eyes. [rich? {aside} {aside2} {aside5}|{aside}|]
+sad eyes.
 
 "Are you hungry?" asked {hero}. {He} gave it some {creature.wrong}. But the {creature} did not eat [it|any
 of it]. A {creature} does not like {creature.wrong}. [chat? "What does a {creature} eat?" {he} asked {his}
 {elder}. "It eats {creature.food}," said {Elder}.|{think}] {He} [found|ran home and got] some
-{creature.food}. The {creature} ate it all [up|and {creature.sound} happily]. [rich? {aside3} {aside4}
-{aside6}|{aside3}|]
+{creature.food}. The {creature} ate it all [up|and {creature.sound} happily].
 
 [After that|When it was full], it {creature.move} [back |]to its {creature.home}. [Every day|The next day|A
 week later], {hero} went {place.to} to {act} and brought some {creature.food}.
@@ -912,19 +913,19 @@ friends.]] [moral? {moral_word} a small kindness is never lost.|bad? |{glad}] {l
         "trait",
         """
 {opening} There was one thing {he} could not do. {He} could not {skill}. All the other [animal?
-animals|children] could. {sad} [rich? {aside} {aside2} {aside5}|{aside}|]
+animals|children] could. {sad}
 
 On {day}, {hero} tried to {skill}, but {he} {skill.fall}. On {day.next}, {he} tried again, and again {he}
 {skill.fall}. [conflict? "{Hero} cannot {skill}!" laughed {friend}. That hurt.|"I will never learn it," {he}
 [said|sighed].] [chat? "Do not give up," said {his} {elder}. "Remember: {skill.tip}."|{His} {elder} showed
-{him} how. "The trick is: {skill.tip}," {elder.he} said.] [rich? {aside3} {aside4} {aside6}|{aside3}|]
+{him} how. "The trick is: {skill.tip}," {elder.he} said.]
 
 {Hero} practiced [every day|in the yard|before breakfast and after dinner]. {He} said to {himself},
 "{Skill.tip}." [bad? But when the big day came, {he} {skill.fall} in front of everyone. "It does not
 matter," said {his} {elder}. "You are still trying." |Then one [fine |]day it worked! {He} {skill.show}.
 {glad} [twist? Even {friend} [clapped|stared]. "Can you teach me?" {friend.he} asked. "[Sure|Of course],"
-said {hero}. "{Skill.tip}." |Everyone clapped. "I can {skill}!" {he} shouted.]] [moral? {moral_word} you get
-better if you keep trying.|bad? |{sleep_end}] {late}
+said {hero}. "{Skill.tip}." |Everyone clapped. "I can {skill}[aged? , and I am only {sum4} years old|]!"
+{he} shouted.]] [moral? {moral_word} you get better if you keep trying.|bad? |{sleep_end}] {late}
 """,
     ),
     "noise in the night": Plot(
@@ -932,8 +933,8 @@ better if you keep trying.|bad? |{sleep_end}] {late}
         "act",
         "trait",
         """
-{opening} {loves_act} [rich? {aside} {aside2} {aside5}|{aside}|] One [day|evening], {he} came home tired from {act.ing}. [hint? {noise.clue}|] {He} ate
-{his} dinner and went to bed. 
+{opening} {loves_act} One [day|evening], {he} came home tired from {act.ing}. {home_asides} [hint?
+{noise.clue}|] {He} ate {his} dinner and went to bed.
 
 In the middle of the night, {hero} woke up. {Noise.sound}! The sound came {noise.from}. {scared} ["A
 monster!" {he} whispered.|"Is it a ghost?" {he} thought.|"Who is there?" {he} called. Nobody answered.]
@@ -946,9 +947,9 @@ sleep.|{He} held {his} {colour} {toy} tight.]
 {noise.first}: {noise.why}. {Noise.sound}! {Hero} began to laugh.
 
 [bad? But {he} still could not sleep, and the next day {he} was too tired to {act}.|twist? "Good night,
-monster," {he} said to {noise}, and went back to bed.|Then {he} [slept|was quiet] until morning.] [moral? {moral_word} things are less
-scary when you look at them.|bad? |The next morning, {he} told {friend} about {noise} and they laughed.]
-{late}
+monster," {he} said to {noise}, and went back to bed.|Then {he} [slept|was quiet] until morning.] [moral?
+{moral_word} things are less scary when you look at them.|bad? |The next morning, {he} told {friend} about
+{noise} and they laughed.] {late}
 """,
     ),
     "who is tallest": Plot(
@@ -958,14 +959,13 @@ scary when you look at them.|bad? |The next morning, {he} told {friend} about {n
         """
 {opening} {loves_act} {outing} {Friend} and {friend2} came too. [{Friend} was taller than {friend2}, and
 {friend2} was taller than {hero}.|{Friend2} was taller than {hero}, but not as tall as {friend}. |{Hero} was
-shorter than {friend2}, and {friend2} was shorter than {friend}.] [rich? {aside} {aside2} {aside5}|{aside}|]
+shorter than {friend2}, and {friend2} was shorter than {friend}.]
 
 [They saw|In the middle stood|Then they found] a [big |]tree full of [ripe|fresh] {fruit}. [One {fruit.one}
 hung|The best {fruit.one} was] very high up. "I want that {fruit.one}," said {hero}. "It looks so
 {fruit.taste}." {He} jumped, but {he} could not reach it, because {he} was the shortest. [conflict? "Let me,
 you are too small!" said {friend2}.|"Let me try," said {friend2}.] {Friend2} [stood on {friend2.his}
-toes|jumped too], but {friend2.he} could not reach it [either|]. [rich? {aside3} {aside4}
-{aside6}|{aside3}|]
+toes|jumped too], but {friend2.he} could not reach it [either|].
 
 ["Who is the tallest?" asked {hero}. "{Friend} is!" said {friend2}.|{think} "{Friend} is the tallest!" {he}
 said.] So {friend} [reached up|stretched {friend.his} arms] [bad? and shook the branch. But the {fruit.one}
@@ -983,12 +983,11 @@ It was {fruit.taste}.] [moral? {moral_word} friends can do more together.|bad? |
         "look",
         """
 {opening} {His} {elder} [bought|made|gave] {him} a {toy_full}. {Hero} loved to {play}. {He} {play.past} all
-day. [rich? {aside} {aside2} {aside5}|{aside}|]
+day. {home_asides}
 
 {oneday}, {friend} came [to visit|over]. "[May|Can] I {play} too?" {friend.he} asked. "No! [It is mine|You
 will break it|Go away]!" said {hero}. {Friend} [went home|sat in the corner] and was sad. [hint? {Friend}
-had something behind {friend.his} back, but {hero} did not see it.|] [rich? {aside3} {aside4}
-{aside6}|{aside3}|]
+had something behind {friend.his} back, but {hero} did not see it.|]
 
 Then {hero} played alone. But it was [boring|not much fun] to {play} alone. [conflict? The two did not speak
 for days.|{sad}] [chat? "What is wrong?" asked {his} {elder}. "I did not share my {toy}," said {hero}. "Then
@@ -1007,16 +1006,16 @@ you, but you sent me away." So they shared the {toy} and the {toy2}. |{Friend} s
         "act",
         "trait",
         """
-{opening} {loves_act} {outing} On the way {he} picked {sum} {fruit} and put them in a {colour} basket. The
-{fruit} were {fruit.taste}. [rich? {aside} {aside2} {aside5}|{aside}|]
+{opening} {loves_act} {outing} On the way home {he} picked {sum} {fruit} and put them in a {colour} basket.
+The {fruit} were {fruit.taste}.
 
-[Soon|On the way home] {he} met {friend}, a {trait2} {friend.kind}. {Friend} [was hungry|had no lunch|looked
+[Soon|Then] {he} met {friend}, a {trait2} {friend.kind}. {Friend} [was hungry|had no lunch|looked
 at the basket]. [chat? "How many {fruit} do you have?" {friend.he} asked. "I have {sum}," said
 {hero}.|"Those look {fruit.taste}," {friend.he} said.] {Hero} gave {friend} {sum.gives} of the {fruit}.
 [conflict? "I want them all!" said {friend}. But {hero} shook {his} head. "The others are for my
-{elder}."|"Thank you!" said {friend}.] [rich? {aside3} {aside4} {aside6}|{aside3}|]
+{elder}."|"Thank you!" said {friend}.]
 
-At home, {his} {elder} looked into the {colour} basket. "You said you would pick {fruit}. How many do you
+At home, {his} {elder} looked into the {colour} basket. "You picked {fruit}! How many do you
 have?" {Hero} counted. [bad? But there was a hole in the basket, and all the {fruit} had fallen out! There
 were none. {sad} |"I had {sum}, and I gave {sum.gives} to {friend}, so I have {sum.left}," {he} said.
 "{Sum.left} {fruit} are [enough|just right]!" said {Elder}. They [ate them|washed them and ate them|made a
@@ -1030,11 +1029,10 @@ away.|bad? |{act_end}] {late}
         "act",
         "trait",
         """
-{opening} {loves_act} {outing} {Friend} and {friend2} were there too, and they played hide and seek. [rich?
-{aside} {aside2} {aside5}|{aside}|]
+{opening} {loves_act} {outing} {Friend} and {friend2} were there too, and they played hide and seek.
 
 {Hero} closed {his} eyes and counted to ten. {Friend} hid {spot}. {Friend2} hid {spot2}. [hint? {Friend2}
-was [very |]tired.|] "Here I come!" called {hero}. [rich? {aside3} {aside4} {aside6}|{aside3}|]
+was [very |]tired.|] "Here I come!" called {hero}.
 
 {He} looked {spot3}. Nobody was there. [chat? "Where are you?" {he} called. Nobody spoke.|] Then {he} looked
 {spot}. "I found you, {friend}!" {he} [cried|laughed]. "Now where is {friend2}?" They [looked and
@@ -1056,13 +1054,12 @@ been {spot2}.] [moral? {moral_word} good friends look for you until they find yo
         """
 {opening} {loves_act} {Hero} and {friend} had a secret club [in a treehouse|behind the shed|{place.at},
 {spot}]. To come in, you had to say the secret word. "The secret word is {secret}," {friend} whispered. "Do
-not tell [anyone|a soul]." "I will not," said {hero}. [rich? {aside} {aside2} {aside5}|{aside}|]
+not tell [anyone|a soul]." "I will not," said {hero}.
 
-{oneday}, {hero} {act.past} {place.at}. A {trait2} {friend2.kind} named {friend2} came up to {him}. "Tell me
-the secret word," {friend2.he} said. [conflict? "If you tell me, I will give you my {colour} {toy}." {Hero}
-liked the {toy} very much.|"Please, please!"] "[No|I cannot]," said {hero}. "It is a secret. I promised."
-[hint? But {friend2} looked lonely.|"Is it {secret2}?" asked {friend2}. {Hero} only smiled.] [rich? {aside3}
-{aside4} {aside6}|{aside3}|]
+{oneday}, {hero} {act.past} {place.at}. {place_asides} A {trait2} {friend2.kind} named {friend2} came up to
+{him}. "Tell me the secret word," {friend2.he} said. [conflict? "If you tell me, I will give you my {colour}
+{toy}." {Hero} liked the {toy} very much.|"Please, please!"] "[No|I cannot]," said {hero}. "It is a secret.
+I promised." [hint? But {friend2} looked lonely.|"Is it {secret2}?" asked {friend2}. {Hero} only smiled.]
 
 [Later|That afternoon], {hero} went to the club and knocked. "What is the secret word?" asked a voice. [bad?
 But {hero} had forgotten it! "Is it {secret3}?" {he} asked. "Wrong!" {He} had to stay outside all day. It
@@ -1078,13 +1075,12 @@ said {friend}. "Did you tell {friend2}?" "No," said {hero}. "But maybe we can le
         "trait",
         """
 {opening} {loves_act} {outing} {Spot} sat {friend}, a {trait2} {friend.kind} who loved riddles. "[Guess my
-riddle|I am thinking of an animal]," {friend.he} said. "[If you are right, you get my {colour} {toy}|You
-have three tries]." [rich? {aside} {aside2} {aside5}|{aside}|]
+riddle|I am thinking of an animal]," {friend.he} said. "You have three tries."
 
 "It has {clue}. It eats {creature.food}. It lives in a {creature.home}. What is it?" {Hero} [thought
 hard|scratched {his} head]. "Is it a {creature2}?" {he} asked. "No, it is not a {creature2}," said {friend}.
 "Is it a {creature3}?" "No, but a {creature3} is a good guess." [hint? "I will help you," said {friend}. "It
-also has {clue2}."|] [rich? {aside3} {aside4} {aside6}|{aside3}|]
+also has {clue2}."|]
 
 [chat? "May I ask my {elder}?" asked {hero}. "No, you must do it alone," said {friend}.|{Hero} walked up and
 down.] [conflict? "You are too slow!" said {friend}.|Then {he} heard something that {creature.sound} far
@@ -1101,20 +1097,18 @@ good to think before you speak.|bad? |Then they {act.past} together.] {late}
         """
 {opening} {loves_act} In spring, {his} {elder} gave {him} a [tiny|little|brown] seed. [hint? "It will be
 {plant.colour} one day," {elder.he} said.|"What will it be?" asked {hero}. "Wait and see," said {Elder}.]
-[rich? {aside} {aside2} {aside5}|{aside}|]
 
-{Hero} dug a hole [behind the house|next to the fence|in a pot] and put the seed in. On {day} {he} gave it
-water. On {day.next} {he} looked, but there was nothing. [{sad}|{He} wanted to {act} and not to wait.]
-[conflict? "It is dead," said {friend}. "Throw it away." "No," said {hero}.|{He} {act.past} next to it to
-pass the time.] [Every day|Each morning], {he} gave it water and [sang to it|talked to it|pulled out the
-weeds]. [rich? {aside3} {aside4} {aside6}|{aside3}|]
+{Hero} dug a hole [behind the house|next to the fence|in a pot] and put the seed in. {walk_asides} On {day}
+{he} gave it water. On {day.next} {he} looked, but there was nothing. [{sad}|{He} wanted to {act} and not to
+wait.] [conflict? "It is dead," said {friend}. "Throw it away." "No," said {hero}.|{He} {act.past} next to
+it to pass the time.] [Every day|Each morning], {he} gave it water and [sang to it|talked to it|pulled out
+the weeds].
 
 [Then|After many days], a green leaf came out. The sun shone, the rain fell, and it grew and grew. [In
-summer|Soon] it was {plant.grows} and {plant.colour}. It was a {plant}! [bad? But one night a {creature}
-came and ate it all up. {sad} "We will plant a new seed," said {Elder}. |"Now we can {plant.use}," said
-{hero}. And so they did. [twist? Inside {he} found ten new seeds. "One for each of my friends," {he}
-said.|{glad}]] [moral? {moral_word} good things take time.|bad? |Then {he} was so happy that {he} wanted to
-{act} all day.] {late}
+summer|Soon] it was {plant.grows} and {plant.colour}. It was a {plant}! [bad? But one night the snails came
+and ate all its leaves. {sad} "We will plant a new seed," said {Elder}. |"Now we can {plant.use}," said
+{hero}. And so they did. [twist? Then {Elder} gave {him} ten new seeds. "One for each of my friends," {he}
+said.|{glad}]] [moral? {moral_word} good things take time.|bad? |After that, {he} {act.past} all day.] {late}
 """,
     ),
     "warm clothes": Plot(
@@ -1125,13 +1119,12 @@ said.|{glad}]] [moral? {moral_word} good things take time.|bad? |Then {he} was s
 {opening} One {weather} day, {he} wanted to go out and {game}. [hint? {weather.sky}|{He} looked out of the
 window.] "It is {weather} today," said {his} {elder}. "Put on your {weather.wear}." [conflict? "No! I do not
 like my {weather.wear}," said {hero}. {He} threw {weather.it} {nook.inside}.|"I do not need {weather.it},"
-said {hero}, and ran out.] [rich? {aside} {aside2} {aside5}|{aside}|]
+said {hero}, and ran out.]
 
-[In the yard|In front of the house|In the street], {he} began to {game}. At first it was fun. But then it
-[changed|got worse]. {weather.trouble}. Soon {hero} was all {weather.body}. {sad} [chat? "Are you all
-right?" asked {friend}. {Friend} was wearing {friend.his} {weather.wear}. "No, I am {weather.body}," said
-{hero}. "I should have listened."|{He} thought of {his} {weather.wear} at home.] [rich? {aside3} {aside4}
-{aside6}|{aside3}|]
+[In the yard|In front of the house|In the street], {he} began to {game}. At first it was fun. {home_asides}
+But then it [changed|got worse]. {weather.trouble}. Soon {hero} was all {weather.body}. {sad} [chat? "Are
+you all right?" asked {friend}. {Friend} was wearing {friend.his} {weather.wear}. "No, I am {weather.body},"
+said {hero}. "I should have listened."|{He} thought of {his} {weather.wear} at home.]
 
 [bad? {He} got sick and had to stay in bed for a week. {He} could not {game} at all. |twist? Then somebody
 called {his} name. It was {his} {elder}, with the {weather.wear} [in {elder.his} hand|under {elder.his}
@@ -1146,21 +1139,19 @@ right]," said {hero}.] [moral? {moral_word} it is good to listen to {Elder}.|bad
         "look",
         """
 {opening} Soon it would be {his} birthday. {Hero} wished for one thing: a {toy_full}. {He} wanted to {play}
-[every day|all day long]. [{He} drew it on paper.|{He} talked about it every day.] [rich? {aside} {aside2}
-{aside5}|{aside}|]
+[every day|all day long]. [{He} drew it on paper.|{He} talked about it every day.]
 
 On {day}, {hero} saw a box {nook.inside}. [conflict? {He} knew that {he} must not look. But {he} wanted to
 so much! {He} shook the box a little.|"What is in there?" {he} asked. "Not until {day.next}," said {his}
 {elder}.] [The box was heavy.|The box was light.|] Was it something made of {toy.made}? [hint? "I think I
-know what it is," {he} whispered.|] That night {he} could not sleep. [rich? {aside3} {aside4}
-{aside6}|{aside3}|]
+know what it is," {he} whispered.|] That night {he} could not sleep.
 
-On {day.next}, it was {his} birthday. There was cake, and {friend} and {friend2} came. {Hero} opened the
-box. [bad? But it was only a {colour2} {clothes}. {sad} "[We did not have enough money for a {toy}|Maybe
-next year]," said {Elder}. {Hero} hugged {elder.him}. "It is a nice {clothes}," {he} said. |twist? It was
-empty! {sad} "Look behind you," said {his} {elder}. There stood {friend} with a {toy_full}! {glad} |Inside
-was a {toy_full}, just as {he} had wished. {glad}] [moral? {moral_word} love is more than any present.|bad?
-|{Hero} {play.past} all day.] {late}
+On {day.next}, it was {his} birthday. {home_asides} There was cake, and {friend} and {friend2} came. {Hero}
+opened the box. [bad? But it was only a {colour2} {clothes}. {sad} "[We did not have enough money for a
+{toy}|Maybe next year]," said {Elder}. {Hero} hugged {elder.him}. "It is a nice {clothes}," {he} said.
+|twist? It was empty! {sad} "Look behind you," said {his} {elder}. There stood {friend} with a {toy_full}!
+{glad} |Inside was a {toy_full}, just as {he} had wished. {glad}] [moral? {moral_word} love is more than any
+present.|bad? |{Hero} {play.past} all day.] {late}
 """,
     ),
     "new friend": Plot(
@@ -1169,21 +1160,20 @@ was a {toy_full}, just as {he} had wished. {glad}] [moral? {moral_word} love is 
         "trait2",
         """
 {opening} {oneday}, a new {friend.kind} named {friend} came to {hero}'s [animal? part of the
-forest|school|street]. {Friend} was {trait2}. [Nobody talked to {friend.him}.|{Friend.he} sat alone.] [rich?
-{aside} {aside2} {aside5}|{aside}|]
+forest|school|street]. {Friend} was {trait2}. [Nobody talked to {friend.him}.|{Friend.he} sat alone.]
 
 [conflict? "{Friend} is strange," said {friend2}. "Do not play with {friend.him}." But {hero} did not like
 that.|{Hero} [watched|looked at] {friend} for a while.] [hint? {Friend} had a {colour} {toy} in {friend.his}
 bag.|] "Hello," said {hero}. "What do you like to do?" [At first {friend} was quiet. Then
 {friend.he}|{Friend}] said, "I like to {act}." "Me too!" said {hero}. "I know a place where we can {act}."
-[rich? {aside3} {aside4} {aside6}|{aside3}|]
 
-They went {place.to}. [{scene}|] They {act.past} [and {act.past}|until they were tired|and talked]. [chat?
-"In my old home, I {act.past} every day," said {friend}. "Here you can {act} with me," said {hero}.|{Hero}
-showed {friend} {sight}.] [twist? Then {friend} gave {hero} the {colour} {toy}. "This is for you, because
-you were the first to talk to me."|bad? But a week later, {friend} had to move away again. {sad} "I will
-write to you," said {friend}.|The next day, {friend2} came too, and said that {friend2.he} was sorry.]
-[moral? {moral_word} a new face can be a new friend.|bad? |{new_friends_end}] {late}
+They went {place.to}. [{scene}|] {place_asides} They {act.past} [and {act.past}|until they were tired|and
+talked]. [chat? "In my old home, I {act.past} every day," said {friend}. "Here you can {act} with me," said
+{hero}.|{Hero} showed {friend} {sight}.] [twist? Then {friend} gave {hero} [hint? the|a] {colour} {toy}.
+"This is for you, because you were the first to talk to me."|bad? But a week later, {friend} had to move
+away again. {sad} "I will write to you," said {friend}.|The next day, {friend2} came too, and said that
+{friend2.he} was sorry.] [moral? {moral_word} a new face can be a new friend.|bad? |{new_friends_end}]
+{late}
 """,
     ),
     "too many sweets": Plot(
@@ -1191,17 +1181,16 @@ write to you," said {friend}.|The next day, {friend2} came too, and said that {f
         "act",
         "trait",
         """
-{opening} {loves_act} But even more {he} loved {treat}. {oneday}, {his} {elder} made {sum} {treat} [for the
-party|for {Elder2}'s birthday|for everyone] and put them {larder}. "You may have one," {elder.he} said.
-[hint? "If you eat too many, your {treat.ache} will hurt."|"The others are for later."] [rich? {aside}
-{aside2} {aside5}|{aside}|]
+{opening} {loves_act} But even more {he} loved {treat}. {oneday}, {hero} stayed at home with {his} {elder}.
+{home_asides} {Elder} made {sum} {treat} [for the party|for {Elder2}'s birthday|for everyone] and put them
+{larder}. "You may have one," {elder.he} said. [hint? "If you eat too many, your {treat.ache} will
+hurt."|"The others are for later."]
 
 {Hero} ate one. It was so good! {He} ate another one. {He} looked {larder} again and again, until all {sum}
 {treat} were gone. [conflict? When {friend} came and asked for one, {hero} said, "There are none."|{He}
-licked {his} {hands} clean.] Then {his} {treat.ache} began to hurt. {sad} [rich? {aside3} {aside4}
-{aside6}|{aside3}|]
+licked {his} {hands} clean.] Then {his} {treat.ache} began to hurt. {sad}
 
-[chat? "What is wrong?" asked {his} {elder}. "My {treat.ache} hurts," said {hero}. "Where are the {sum}
+[chat? "What is wrong?" asked {his} {elder}. "Oh, my {treat.ache}!" said {hero}. "Where are the {sum}
 {treat}?" asked {Elder}. {Hero} looked at the floor. "I ate them all."|{His} {elder} looked {larder} and saw
 that it was empty. {Elder.he} knew what had happened.] [bad? {Hero} could not {act} for two days, and {he}
 missed the party.|twist? {Elder} did not shout. {Elder.he} only said, "Now you know why I said one." The
@@ -1215,16 +1204,15 @@ good.|bad? |When {he} felt better, {he} {act.past} {place.at}.] {late}
         "act",
         "trait",
         """
-{opening} {loves_act} {oneday}, {he} walked past {person.place}. The {person} looked [sad|worried]. "I
-cannot {person.work} today," said the {person}. "I need {person.needs} for that, but I cannot find any."
-[rich? {aside} {aside2} {aside5}|{aside}|]
+{opening} {loves_act} {oneday}, {he} went for a walk. {walk_asides} {He} came to {person.place}. The
+{person} looked [sad|worried]. "I cannot {person.work} today," said the {person}. "I need {person.needs} for
+that, but I cannot find any."
 
 ["I will help you," said {hero}.|"Do not worry," said {hero}. "I will find some help."] {He} went to
 {person2.place}. But the {person2} only had {person2.needs}. {He} went to {person3.place}. But the {person3}
 only had {person3.needs}. [conflict? "Go away, I am busy," {person3.he} said.|"Good luck," {person3.he}
 said.] {sad} [hint? On the way {he} saw something {place.at}, {spot}.|] Then {he} went {place.to} to {act}
-and think. [{scene}|] And what did {he} see {spot}? {Person.needs}! [rich? {aside3} {aside4}
-{aside6}|{aside3}|]
+and think. [{scene}|] And what did {he} see {spot}? {Person.needs}!
 
 [chat? "Look what I found!" {he} called.|{He} ran back to {person.place}.] "[Wonderful|Hooray]!" said the
 {person}. "Now I can {person.work} again." [bad? But it was too late, and {person.place} had to stay closed
@@ -1240,13 +1228,11 @@ to help.|bad? |{act_end}] {late}
         """
 {opening} {loves_act} {oneday}, {hero} and {friend} wanted to build a {build}. They needed {stuff}, {stuff2}
 and {stuff3}. "I will get {stuff} and {stuff3}," said {hero}. "Then I will get {stuff2}," said {friend}.
-[hint? {Elder} looked at them. "[Take care|Build it well]," {elder.he} said. "Bad luck comes fast."|] [rich?
-{aside} {aside2} {aside5}|{aside}|]
+[hint? {Elder} looked at them. "[Take care|Build it well]," {elder.he} said. "Bad luck comes fast."|]
 
 {Hero} came back with {stuff} and {stuff3}, and {friend} came back with {stuff2}. They worked [hard|all
 morning|side by side]. [conflict? "It must be bigger!" said {hero}. "No, smaller!" said {friend}. In the end
-they made it just right.|] Last, they {build.end}. It was the best {build} in the world. {glad} [rich?
-{aside3} {aside4} {aside6}|{aside3}|]
+they made it just right.|] {home_asides} Last, they {build.end}. It was the best {build} in the world. {glad}
 
 Then [something bad happened|it happened]. {build.crash}! "Oh no, our {build}!" cried {friend}. {sad} [bad?
 They did not want to build another one. They went home without a word. |twist? But then {hero} began to
@@ -1261,14 +1247,15 @@ dinner.] {late}
         "act",
         "trait",
         """
-{opening} {loves_act} [rich? {aside} {aside2} {aside5}|{aside}|] [{oneday}, {he} {act.past} so long that {he} was very tired.|One night, {he} could not
+{opening} {loves_act} [{oneday}, {he} {act.past} so long that {he} was very tired.|One night, {he} could not
 sleep.] {His} {elder} [read {him} a story about|told {him} about] {dream}. [hint? "Some say that it is
-real," {elder.he} whispered.|{Hero} closed {his} eyes.] 
+real," {elder.he} whispered.|{Hero} closed {his} eyes.]
 
 [Suddenly|Then], {he} was [there|far away from {his} bed]. It was {dream}! {He} saw {dream.sight}.
 {Dream.folk} came to meet {him}. "Welcome, {hero}," they said. "[Can you {act}|Do you like to {act}]?"
 "Yes!" said {hero}. So {he} {act.past} with the {dream.folk}, and they [cheered|laughed]. [conflict? But
-their {colour} {item} was gone, and they were sad. {Hero} looked all around. {He} found it near the {dream.sight}. "You saved us!" they said.|They ate {fruit} and told jokes.] They gave {him} {dream.thing}.
+their {colour} {item} was gone, and they were sad. {Hero} looked all around. {He} found it near the
+{dream.sight}. "You saved us!" they said.|They ate {fruit} and told jokes.] They gave {him} {dream.thing}.
 "So that you do not forget us," they said.
 
 Then a voice called {his} name. {Hero} opened {his} eyes. {He} was in {his} bed. [chat? "I saw {dream}!"
@@ -1283,15 +1270,14 @@ your eyes.|bad? |{glad}] {late}
         "lift",
         "shape",
         """
-{opening} {He} had a {shape} {colour} {flyer}. {oneday}, {he} took it {place.to} to {lift}. {He} {lift.past}
-[for a while|with all {his} might|too hard], and up it went. It got stuck [high in a tree|on a roof]! [rich?
-{aside} {aside2} {aside5}|{aside}|]
+{opening} {He} had a {shape} {colour} {flyer}. {oneday}, {he} took it {place.to} to {lift}. {place_asides}
+{He} {lift.past} [for a while|with all {his} might|too hard], and up it went. It got stuck [high in a
+tree|on a roof]!
 
 {He} jumped, but it was too high. {He} threw a stick, but the stick came down again and the {flyer} did not.
 {sad} [hint? A {creature} was looking at {him} from {spot}.|] {meet} [chat? {whats_wrong} "My {shape}
 {flyer} is stuck," said {hero}.|{Friend} looked up and saw the {flyer}.] [conflict? "That is your own
-fault," said {friend}. But then {friend.he} was sorry and stayed.|"I will help," said {friend}.] [rich?
-{aside3} {aside4} {aside6}|{aside3}|]
+fault," said {friend}. But then {friend.he} was sorry and stayed.|"I will help," said {friend}.]
 
 First they tried a rope. It was too short. Then they tried a ladder. [bad? It broke, and {friend} hurt
 {friend.his} arm. They had to leave the {colour} {flyer} up there. In winter, they could still see it.
@@ -1308,12 +1294,12 @@ said.|{new_friends_end}] {late}
         """
 {opening} {loves_act} {He} always {act.past} with {friend}, a {trait2} {friend.kind}. [{Friend} loved
 {fruit} and the color {colour}.|{Friend}'s favorite color was {colour}, and {friend.his} favorite food was
-{fruit}.] [rich? {aside} {aside2} {aside5}|{aside}|]
+{fruit}.]
 
 But on {day}, {friend} did not come {place.to}. {Hero} waited [{spot}|all morning]. [chat? "Where is
 {friend}?" {he} asked {friend2}. "{Friend.he} is sick," said {friend2}.|Then {he} heard that {friend} was
 sick.] {sad} [conflict? "Come and {act} with me," said {friend2}. "Forget {friend}." "No," said
-{hero}.|{think}] [rich? {aside3} {aside4} {aside6}|{aside3}|]
+{hero}.|{think}]
 
 What could {he} bring? {He} remembered what {friend} liked. {He} got some {fruit}, and {he} made a {colour}
 [card|paper flower|hat]. [hint? {He} sneezed on the way.|] On {day.next}, {he} went to {friend}'s [animal?
