@@ -35,7 +35,6 @@ def make_checkpoint(evaluation: int, val_loss: float) -> Checkpoint:
         model={"weight": torch.arange(1000.0)},
         optimizer={"state": {0: {"step": torch.tensor(3.0)}}, "param_groups": [{"lr": 0.1, "params": [0]}]},
         first_loss=3.0,
-        training_seconds=0.5,
     )
 
 
@@ -136,7 +135,7 @@ def test_foreign_file_is_refused_by_name(tmp_path: Path, content: bytes) -> None
     path = tmp_path / "evaluation-0001-loss-3.000000.pt"
     path.write_bytes(content)
 
-    with pytest.raises(ValueError, match=f"{path.name} is damaged or not a checkpoint of version 1"):
+    with pytest.raises(ValueError, match=f"{path.name} is damaged or not a checkpoint of version 2; delete it"):
         load(str(path))
 
 
@@ -155,7 +154,7 @@ def test_checkpoint_of_another_version_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "evaluation-0001-loss-3.000000.pt"
     torch.save({"version": 0}, path)
 
-    with pytest.raises(ValueError, match="not a checkpoint of version 1"):
+    with pytest.raises(ValueError, match="not a checkpoint of version 2"):
         load(str(path))
 
 
@@ -172,3 +171,17 @@ def test_deleted_folder_is_gone(tmp_path: Path) -> None:
 
     assert storage.names(str(tmp_path / "trial")) == []
     assert not (tmp_path / "trial").exists()
+
+
+@pytest.mark.parametrize("failure", [MemoryError(), OSError(28, "No space left on device")])
+def test_failure_of_the_machine_is_not_taken_for_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: Exception
+) -> None:
+    def fail(*arguments: object, **options: object) -> None:
+        raise failure
+
+    location = save(make_checkpoint(1, 3.0), str(tmp_path))
+    monkeypatch.setattr(torch, "load", fail)
+
+    with pytest.raises(type(failure)):
+        load(location)

@@ -15,7 +15,16 @@ SHAPE = {"depth": 2, "width": 64, "heads": 4}
         ({"width": -64}, "width -64 must be above 0"),
         ({"context": 0}, "context 0 must be above 0"),
         ({"budget": 0}, "budget 0 must be above 0"),
-        ({"budget": float("nan")}, "budget nan must be above 0"),
+        ({"budget": float("nan")}, "budget nan is not a finite number"),
+        ({"budget": float("inf")}, "budget inf is not a finite number"),
+        ({"budget": 10**400}, "budget 1000+ is not a finite number"),
+        ({"gradient_clip": "1"}, "gradient_clip '1' is not a finite number"),
+        ({"depth": 1.5}, "depth 1.5 is not a whole number"),
+        ({"width": True}, "width True is not a whole number"),
+        ({"seed": -1}, "seed -1 is not among 0 to"),
+        ({"seed": 2**63}, "seed 9223372036854775808 is not among 0 to"),
+        ({"dtype": "float16"}, "dtype 'float16' is not one of auto, float32, bfloat16"),
+        ({"scale_learning_rate": 1}, "scale_learning_rate 1 is not true or false"),
         ({"evaluations": 0}, "evaluations 0 must be above 0"),
         ({"batch_size": 0}, "batch_size 0 must be above 0"),
         ({"learning_rate": 0.0}, "learning_rate 0.0 must be above 0"),
@@ -39,13 +48,25 @@ def test_trial_hands_its_shape_to_the_model() -> None:
 
 @pytest.mark.parametrize(
     ("text", "number"),
-    [("2M", 2e6), ("500k", 5e5), ("1.5B", 1.5e9), ("3e13", 3e13), (" 2_000,000 ", 2e6), (7, 7.0), (0.5, 0.5)],
+    [
+        ("2M", 2e6),
+        ("500k", 5e5),
+        ("1.5B", 1.5e9),
+        ("3e13", 3e13),
+        (" 2_000_000 ", 2e6),
+        ("1,500,000", 1.5e6),
+        ("1,500k", 1.5e6),
+        (7, 7.0),
+        (0.5, 0.5),
+    ],
 )
 def test_numbers_are_read_as_people_write_them(text: str | float, number: float) -> None:
     assert parse_number(text) == number
 
 
-@pytest.mark.parametrize("text", ["", "M", "two", "1.5T", "nan", "inf", "1 2 x"])
+@pytest.mark.parametrize(
+    "text", ["", "M", "two", "1.5T", "nan", "inf", "1 2 x", "1,5M", "0,500", "1,50", "1,5000", "1,500,00"]
+)
 def test_other_text_is_refused_with_examples(text: str) -> None:
     with pytest.raises(ValueError, match=r"is not a number; write 2000000, 2M, 500k, 1.5B or 3e13"):
         parse_number(text)

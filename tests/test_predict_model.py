@@ -1,13 +1,16 @@
+import shutil
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from tinystories import checkpoint
 from tinystories.config import ModelConfig
 from tinystories.data.dataset import Dataset
-from tinystories.data.tokenizer import Tokenizer, load_tokenizer
+from tinystories.data.tokenizer import Tokenizer, load_tokenizer, train_bpe
 from tinystories.models.model import GPTNeo, to_transformers
 from tinystories.predict_model import generate, load_model, main
 from tinystories.train_model import main as train_main
@@ -133,6 +136,12 @@ def test_option_out_of_range_is_refused_at_once(model: GPTNeo, tokenizer: Tokeni
         generate(model, tokenizer, "Once", **{option: value})  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("seed", [-1, 10**41])
+def test_seed_out_of_range_is_refused(model: GPTNeo, tokenizer: Tokenizer, seed: int) -> None:
+    with pytest.raises(ValueError, match=f"seed {seed} is not among 0 to"):
+        generate(model, tokenizer, "Once", seed=seed)
+
+
 def test_prompt_that_is_no_text_is_refused(model: GPTNeo, tokenizer: Tokenizer) -> None:
     with pytest.raises(ValueError, match="is not valid UTF-8"):
         generate(model, tokenizer, b"caf\xe9".decode("utf-8", "surrogateescape"))
@@ -183,3 +192,53 @@ def test_what_a_user_does_wrong_is_told_in_one_line(
 def test_bad_temperature_prints_no_half_story(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(trained), "--prompt", "Once", "--temperature", "-1"]) == 2
     assert capsys.readouterr().out == ""
+
+
+def change_weight(folder: Path, rows: int) -> None:
+    """Keep that many rows of a weight; of none, not even its name."""
+    path, name = folder / "model.safetensors", "transformer.h.0.mlp.c_fc.weight"
+    weights = load_file(path)
+    weight = weights.pop(name)[:rows].clone()
+    save_file(weights | ({name: weight} if rows else {}), path, metadata={"format": "pt"})
+
+
+def give_larger_tokenizer(folder: Path) -> None:
+    larger = train_bpe([f"{number} cats" for number in range(1000)], 310)
+    (folder / "tokenizer.json").write_text(larger.to_json(), encoding="utf-8")
+
+
+def truncate(folder: Path) -> None:
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:2000])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (truncate, "holds no readable GPT-Neo"),
+        (lambda folder: change_weight(folder, 0), "mlp.c_fc.weight is missing or has another shape"),
+        (lambda folder: change_weight(folder, 3), "mlp.c_fc.weight is missing or has another shape"),
+        (give_larger_tokenizer, "tokens, the model knows 300"),
+        (lambda folder: (folder / "tokenizer.json").unlink(), "tokenizer.json is missing"),
+    ],
+)
+def test_damaged_export_is_refused_in_one_line(
+    exported: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], spoil: Callable[[Path], None], message: str
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(exported, folder)
+    spoil(folder)
+
+    assert main([str(folder)]) == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.startswith(f"error: {folder}")
+    assert message in line
+
+
+def test_checkpoint_whose_weights_do_not_fit_its_shape_is_refused(trained: Path, tmp_path: Path) -> None:
+    state = checkpoint.load(checkpoint.best(str(trained)) or "")
+    del state.model["ln_f.weight"]
+    checkpoint.save(state, str(tmp_path))
+
+    with pytest.raises(ValueError, match=f"{tmp_path}/evaluation-.* its weights are not those of its shape"):
+        load_model(str(tmp_path))

@@ -64,3 +64,10 @@ def test_lock_keeps_processes_apart_and_leaves_no_file(tmp_path: Path) -> None:
         worker.join()
     assert target.read_text() == "600"
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_leftover_that_cannot_be_removed_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / ".folder.partial").write_text("a file")
+    with pytest.raises(NotADirectoryError), staged(tmp_path / "folder"):
+        raise AssertionError("the block must not begin")
+    assert not (tmp_path / "folder").exists()

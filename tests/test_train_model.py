@@ -1,3 +1,6 @@
+import os
+import shutil
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -65,6 +68,9 @@ def test_folder_of_another_trial_is_refused_by_the_difference(
         (["--heads", "3"], "error: width 16 is not divisible by heads 3; allowed heads: 1, 2, 4, 8, 16"),
         (["--tokens", "10"], "error: budget 10 tokens is 1 updates of 512 tokens; allowed: at least one for each of"),
         (["--context", "1000000", "--tokens", "1B"], "error: context 1000000 is too long: the training text has"),
+        (["--width", "10000000"], "error: out of memory; lower --width"),
+        (["--seed", "-1"], "error: seed -1 is not among 0 to"),
+        (["--learning-rate", "inf"], "error: learning_rate inf is not a finite number"),
         (["--threads", "0"], "error: threads 0 must be above 0"),
         (["--device", "tpu"], "error: device 'tpu'"),
         (["--data", "nowhere"], "error: no dataset in nowhere"),
@@ -103,18 +109,19 @@ def test_divergence_is_reported_and_not_saved(
     wild = ["--learning-rate", "1e5", "--gradient-clip", "1e9", "--warmup", "0"]
 
     assert main(arguments(data_folder, tmp_path / "one", *wild)) == 1
-    assert "diverged at step" in capsys.readouterr().err
+    assert "try a lower --learning-rate" in capsys.readouterr().err
     assert checkpoint.latest(str(tmp_path / "one")) is None
 
 
-def test_every_field_of_a_trial_is_a_flag_with_its_description(capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_field_of_a_trial_is_a_flag_with_its_default(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--help"])
 
     text = " ".join(capsys.readouterr().out.split())
     flags = [name.replace("_", "-") for name in field_names(TrialConfig) if name not in ("axis", "budget")]
     assert all(f"--{flag} " in text for flag in flags)
-    assert "Largest norm of the gradient. (default: 1.0)" in text
+    assert "--gradient-clip GRADIENT_CLIP see TrialConfig (default: 1.0)" in text
+    assert "described in tinystories/config.py" in text
 
 
 def test_default_data_are_built_in_stories_made_on_the_spot(
@@ -149,3 +156,64 @@ def test_interrupted_training_goes_on_where_it_was(
     shown = capsys.readouterr()
     assert "was trained up to here" in shown.err
     assert shown.out.partition(";")[0] == expected
+
+
+def damage(data: Path) -> None:
+    content = bytearray((data / "train.bin").read_bytes())
+    content[100] ^= 1
+    (data / "train.bin").write_bytes(content)
+
+
+@pytest.mark.parametrize("spoil", [damage, lambda data: (data / "dataset.json").unlink()])
+def test_damaged_data_are_refused_and_kept(
+    data_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    spoil: Callable[[Path], None],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    data = Path("data/processed")
+    shutil.copytree(data_folder, data)
+    spoil(data)
+    before = {path.name: path.read_bytes() for path in data.iterdir()}
+
+    assert main([*TINY, "--threads", "1"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ")
+    assert "data/processed" in line
+    assert {path.name: path.read_bytes() for path in data.iterdir()} == before
+
+
+def test_folder_with_other_files_is_refused(
+    data_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "model.safetensors").write_text("mine")
+
+    assert main(arguments(data_folder, tmp_path)) == 2
+    assert capsys.readouterr().err == f"error: {tmp_path} holds other files (model.safetensors); name another folder\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["model.safetensors"]
+
+
+def test_full_disk_leaves_no_file_behind(
+    data_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(descriptor: int) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fail)
+
+    assert main(arguments(data_folder, tmp_path / "one")) == 2
+    assert capsys.readouterr().err.endswith("error: No space left on device\n")
+    assert list((tmp_path / "one").iterdir()) == []
+
+
+def test_tokenizer_is_written_once_and_again_where_it_is_missing(data_folder: Path, tmp_path: Path) -> None:
+    tokenizer = tmp_path / "one/tokenizer.json"
+    main(arguments(data_folder, tmp_path / "one"))
+    tokenizer.unlink()
+
+    assert main(arguments(data_folder, tmp_path / "one")) == 0
+    stamp = tokenizer.stat().st_mtime_ns
+    assert main(arguments(data_folder, tmp_path / "one")) == 0
+    assert tokenizer.stat().st_mtime_ns == stamp

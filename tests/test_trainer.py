@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from tinystories import checkpoint
+from tinystories import trainer as trainer_module
 from tinystories.config import TrialConfig
 from tinystories.data.dataset import Dataset
 from tinystories.metrics import Metrics
@@ -64,16 +65,36 @@ def test_budget_in_flops_ends_there(dataset: Dataset) -> None:
     assert (last.step, last.flops) == (10, 10 * per_step)
 
 
-def test_budget_in_seconds_is_training_time(dataset: Dataset) -> None:
-    trial = make_trial(axis="seconds", budget=0.2)
-    trainer = Trainer(trial, dataset)
+def test_budget_in_seconds_counts_training_and_evaluations(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a clock by which every update takes 1 s and every evaluation 3 s."""
+    clock = 0.0
+    update = Trainer._update
 
-    records = list(trainer.run())
+    def slow_update(self: Trainer) -> torch.Tensor:
+        nonlocal clock
+        clock += 1
+        return update(self)
 
-    assert [record.evaluation for record in records] == [1, 2, 3, 4]
-    assert trainer.checkpoint().training_seconds >= 0.2
-    assert records[-1].seconds > trainer.checkpoint().training_seconds
-    assert all(later.step > earlier.step for earlier, later in itertools.pairwise(records))
+    def slow_evaluate(*arguments: object, **options: object) -> tuple[float, float]:
+        nonlocal clock
+        clock += 3
+        return 1.0, 1.0
+
+    monkeypatch.setattr(Trainer, "_update", slow_update)
+    monkeypatch.setattr(trainer_module, "evaluate", slow_evaluate)
+    monkeypatch.setattr(trainer_module.time, "perf_counter", lambda: clock)
+
+    records = list(Trainer(make_trial(axis="seconds", budget=20, evaluations=2), dataset).run())
+
+    assert [(record.step, record.seconds) for record in records] == [(10, 13), (17, 23)]
+    assert [record.tokens_per_second for record in records] == [512, 512]
+
+
+def test_first_update_of_a_budget_in_seconds_learns(dataset: Dataset) -> None:
+    first = next(Trainer(make_trial(axis="seconds", budget=1e-9, evaluations=1), dataset).run())
+
+    assert first.step == 1
+    assert first.learning_rate > 0
 
 
 def test_run_repeats_to_the_bit(dataset: Dataset) -> None:

@@ -16,7 +16,7 @@ from tinystories import storage
 from tinystories.config import ModelConfig, TrialConfig
 from tinystories.metrics import Metrics
 
-VERSION = 1
+VERSION = 2
 NAME = re.compile(r"evaluation-(\d+)-loss-(\d+\.\d+)\.pt")
 
 
@@ -40,8 +40,6 @@ class Checkpoint:
     """State of the optimiser."""
     first_loss: float
     """Loss of the first batch, against which divergence is measured. [nat/token]"""
-    training_seconds: float
-    """Time in training steps alone, which is what a budget in seconds counts. [s]"""
 
 
 class _Entry(NamedTuple):
@@ -78,7 +76,7 @@ def load(location: str) -> Checkpoint:
     """Read a checkpoint; tensors come to the CPU.
 
     Raises:
-        FileNotFoundError: there is no such file.
+        OSError: there is no such file, or the storage does not answer.
         ValueError: the file is damaged, or of another version.
     """
     content = io.BytesIO(storage.read(location))
@@ -93,8 +91,12 @@ def load(location: str) -> Checkpoint:
         plain["model_config"] = ModelConfig(**plain["model_config"])
         plain["metrics"] = Metrics(**plain["metrics"])
         return Checkpoint(**plain)
-    except Exception as error:  # of zipfile, pickle or torch: damaged bytes can provoke nearly every kind
-        raise ValueError(f"{location} is damaged or not a checkpoint of version {VERSION}") from error
+    except (MemoryError, OSError):
+        raise
+    except Exception as error:  # of zipfile, pickle or torch: damaged bytes can provoke nearly every other kind
+        raise ValueError(
+            f"{location} is damaged or not a checkpoint of version {VERSION}; delete it to go on without it"
+        ) from error
 
 
 def latest(folder: str) -> str | None:

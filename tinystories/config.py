@@ -1,11 +1,18 @@
 """What a model is and what a trial is: two frozen records, checked when made."""
 
 import math
+import re
+import sys
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
 Axis = Literal["tokens", "flops", "seconds"]
 AXES: tuple[Axis, ...] = get_args(Axis)
+SEEDS = 2**63
+"""Seeds are below this number, which every generator of random numbers here takes."""
+KINDS: dict[Any, str] = {int: "a whole number", float: "a finite number", bool: "true or false"}
+THOUSANDS = re.compile(r"[1-9]\d{0,2}(,\d{3})+(?![\d,])")
+"""A number whose commas part its digits by three, at the beginning of a text."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -13,7 +20,7 @@ class ModelConfig:
     """The shape of one GPT-Neo.
 
     Raises:
-        ValueError: a size below 1, or a width that the heads do not divide.
+        ValueError: a size that is no whole number above 0, or a width that the heads do not divide.
     """
 
     depth: int
@@ -30,6 +37,7 @@ class ModelConfig:
     """How far back a local layer sees, the token itself included. [token]"""
 
     def __post_init__(self) -> None:
+        _require_kinds(self)
         _require_positive(self, "depth", "width", "heads", "vocab_size", "context", "window")
         if self.width % self.heads:
             raise ValueError(
@@ -60,7 +68,7 @@ class TrialConfig:
     axis: Axis = "tokens"
     """What the budget is counted in; evaluations are evenly spaced on it, so trials are compared at equal cost."""
     budget: float
-    """Length of the full training run. [token, FLOP or second, as `axis` says]"""
+    """Length of the full training run. [token, FLOP, or second as `Metrics.seconds` counts, as `axis` says]"""
     evaluations: int = 9
     """Evaluations of the validation file over the full budget, evenly spaced; the last is at its end."""
     context: int = 256
@@ -70,11 +78,13 @@ class TrialConfig:
     batch_size: int = 16
     """Sequences per update."""
     learning_rate: float = 5e-4
-    """Peak rate of the hidden matrices at width 256; what follows for all else stands in `optim.make_optimizer`."""
+    """Peak rate of biases and norms, and of the hidden matrices at width 256; for all else see the next field."""
     scale_learning_rate: bool = True
-    """Multiply the rate of the matrices by 256 / width, so that every width gets its own."""
+    """Whether rates follow the width: the rate times 256 / width for hidden matrices, and times 256 / sqrt(width)
+    for embeddings. If not: times 1 and times 16, which is the same at width 256."""
     weight_decay: float = 0.1
-    """Decoupled weight decay of the hidden matrices; embeddings and vectors have none."""
+    """Decoupled weight decay of the hidden matrices at width 256, and by the same share an update at every other;
+    embeddings and vectors have none."""
     gradient_clip: float = 1.0
     """Largest norm of the gradient."""
     warmup: float = 0.05
@@ -82,14 +92,14 @@ class TrialConfig:
     cooldown: float = 0.2
     """Share of the budget at its end in which the rate falls to 0. [0, 1)"""
     seed: int = 0
-    """Seeds the weights and the order of the data."""
+    """Seeds the weights and the order of the data. [0, 2^63)"""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """Precision of the matrix products; auto: bfloat16 on a GPU that has it, float32 on a CPU."""
 
     def __post_init__(self) -> None:
+        _require_kinds(self)
+        require_seed(self.seed)
         _require_positive(self, "budget", "evaluations", "batch_size", "learning_rate", "gradient_clip")
-        if self.axis not in AXES:
-            raise ValueError(f"axis {self.axis!r} is not one of {', '.join(AXES)}")
         if self.weight_decay < 0:
             raise ValueError(f"weight_decay {self.weight_decay} is below 0")
         if not (min(self.warmup, self.cooldown) >= 0 and self.warmup + self.cooldown < 1):
@@ -125,14 +135,26 @@ def field_names(record: type[Any]) -> tuple[str, ...]:
     return tuple(field.name for field in fields(record))
 
 
+def require_seed(seed: int) -> None:
+    """Refuse a seed below 0, or beyond what generators of random numbers take.
+
+    Raises:
+        ValueError: such a seed.
+    """
+    if not 0 <= seed < SEEDS:
+        raise ValueError(f"seed {seed} is not among 0 to 2^63 - 1")
+
+
 def parse_number(text: str | int | float) -> float:
-    """A number as people write it: 2M, 500k, 1.5B, 3e13.
+    """A number as people write it: 2M, 500k, 1.5B, 3e13, 1,500,000; a comma is no decimal point.
 
     Raises:
         ValueError: not a number; the message shows what is allowed.
     """
     scale = {"k": 1e3, "m": 1e6, "b": 1e9}
-    raw = str(text).strip().replace("_", "").replace(",", "")
+    raw = str(text).strip().replace("_", "")
+    if THOUSANDS.match(raw):
+        raw = raw.replace(",", "")
     suffix = raw[-1:].lower()
     try:
         number = float(raw[:-1]) * scale[suffix] if suffix in scale else float(raw)
@@ -141,6 +163,22 @@ def parse_number(text: str | int | float) -> float:
     if not math.isfinite(number):
         raise ValueError(f"{text!r} is not a number; write 2000000, 2M, 500k, 1.5B or 3e13")
     return number
+
+
+def _require_kinds(record: Any) -> None:
+    """Refuse values that are not of the type their fields name; a float must be finite, and may be given as int."""
+    for field in fields(record):
+        value, choices = getattr(record, field.name), get_args(field.type)
+        if choices and value not in choices:
+            raise ValueError(f"{field.name} {value!r} is not one of {', '.join(choices)}")
+        if not choices and not _is(value, field.type):
+            raise ValueError(f"{field.name} {value!r} is not {KINDS[field.type]}")
+
+
+def _is(value: Any, kind: Any) -> bool:
+    if kind is float:
+        return isinstance(value, int | float) and abs(value) <= sys.float_info.max
+    return type(value) is kind
 
 
 def _require_positive(record: object, *names: str) -> None:

@@ -21,10 +21,12 @@ def make_optimizer(model: GPTNeo, trial: TrialConfig) -> torch.optim.AdamW:
     wider layer more. Embeddings learn sqrt(width) times as fast as those: at one rate for all they hold back the
     rest. Biases and norms learn at the rate itself.
     Only the hidden matrices decay: decayed embeddings shrink, and the norm behind them then turns that into
-    larger and larger gradients.
+    larger and larger gradients. AdamW multiplies decay by rate, so it is divided by the scale here: an update
+    takes the same share off the weights at every width.
 
     Source: 1 / width from Yang et al. 2022, arXiv:2203.03466, table 3, and Everett et al. 2024, arXiv:2407.05872;
-    sqrt(width) from Hayou and Liu 2025, arXiv:2506.15025; no decay of embeddings from OLMo 2, arXiv:2501.00656.
+    sqrt(width) from Hayou and Liu 2025, arXiv:2506.15025; decay over scale from Wang and Aitchison 2024,
+    arXiv:2405.13698; no decay of embeddings from OLMo 2, arXiv:2501.00656.
     """
     hidden = [module.weight for module in model.modules() if isinstance(module, nn.Linear)]
     embeddings = [model.wte.weight, model.wpe.weight]
@@ -32,7 +34,7 @@ def make_optimizer(model: GPTNeo, trial: TrialConfig) -> torch.optim.AdamW:
     width = trial.width if trial.scale_learning_rate else BASE_WIDTH
     scale = BASE_WIDTH / width
     groups = [
-        {"params": hidden, "scale": scale, "weight_decay": trial.weight_decay},
+        {"params": hidden, "scale": scale, "weight_decay": trial.weight_decay / scale},
         {"params": embeddings, "scale": scale * math.sqrt(width), "weight_decay": 0.0},
         {"params": vectors, "scale": 1.0, "weight_decay": 0.0},
     ]
@@ -48,8 +50,9 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
 def learning_rate(progress: float, trial: TrialConfig) -> float:
     """The rate at a share of the budget: linear warm-up, constant, cool-down to 0 as 1 - sqrt.
 
-    Runs of any length share all but the cool-down, so their losses are comparable at equal cost, which those
-    of a cosine schedule are not.
+    Before the cool-down it does not fall, so a trial that is stopped early loses little against one that was
+    planned to be that short. Warm-up and cool-down are shares of the budget: trials of one budget are comparable
+    at equal cost, while those of another budget also differ in the length of their warm-up.
 
     Args:
         progress: share of the budget that is spent; beyond 1 the rate stays 0.

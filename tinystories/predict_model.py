@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 
 from tinystories import checkpoint
+from tinystories.config import require_seed
 from tinystories.data.tokenizer import Tokenizer, load_tokenizer
 from tinystories.models.model import GPTNeo, from_transformers
 
@@ -49,6 +50,7 @@ def generate(
         raise ValueError(f"temperature {temperature} must be a number of 0 or above")
     if top_k is not None and top_k < 1:
         raise ValueError(f"top_k {top_k} must be above 0")
+    require_seed(seed)
     if any("\ud800" <= character <= "\udfff" for character in prompt):
         raise ValueError(f"prompt {prompt!r} is not valid UTF-8")
     # The data put this token before every story, so it is how a story begins.
@@ -62,16 +64,16 @@ def load_model(folder: str) -> tuple[GPTNeo, Tokenizer]:
 
     Raises:
         FileNotFoundError: neither is there, or the tokenizer is missing.
-        ValueError: a file is damaged, or the model is no GPT-Neo.
+        ValueError: a file is damaged, the model is no GPT-Neo, or the tokenizer is another model's.
     """
     best = checkpoint.best(folder)
-    if best:
-        trained = checkpoint.load(best)
-        model = GPTNeo(trained.model_config)
-        model.load_state_dict(trained.model)
-    else:
-        model = _load_exported(Path(folder))
-    return model, load_tokenizer(folder)
+    model = _load_trained(best) if best else _load_exported(folder)
+    tokenizer = load_tokenizer(folder)
+    if tokenizer.vocab_size > model.config.vocab_size:
+        raise ValueError(
+            f"{folder}: the tokenizer has {tokenizer.vocab_size} tokens, the model knows {model.config.vocab_size}"
+        )
+    return model, tokenizer
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -123,23 +125,45 @@ def _tell(options: argparse.Namespace) -> None:
         print()
 
 
-def _load_exported(folder: Path) -> GPTNeo:
+def _load_trained(location: str) -> GPTNeo:
+    trained = checkpoint.load(location)
+    model = GPTNeo(trained.model_config)
     try:
-        kind = json.loads((folder / "config.json").read_text())["model_type"]
+        model.load_state_dict(trained.model)
+    except RuntimeError:
+        raise ValueError(f"{location} is damaged: its weights are not those of its shape") from None
+    return model
+
+
+def _load_exported(folder: str) -> GPTNeo:
+    try:
+        kind = json.loads(Path(folder, "config.json").read_text(encoding="utf-8"))["model_type"]
     except (FileNotFoundError, NotADirectoryError):
         raise FileNotFoundError(
             f"no model in {folder}; allowed: a folder of train_model, or one with config.json and model.safetensors"
         ) from None
     except (ValueError, LookupError, TypeError):
-        raise ValueError(f"{folder / 'config.json'} is damaged") from None
+        raise ValueError(f"{folder}/config.json is damaged") from None
     if kind != "gpt_neo":
         raise ValueError(f"{folder} holds a model of type {kind!r}; allowed: 'gpt_neo'")
     # Imported here: it takes seconds, and models in training folders do not need it.
     from transformers import GPTNeoForCausalLM
-    from transformers.utils.logging import disable_progress_bar
+    from transformers.utils import logging
 
-    disable_progress_bar()
-    return from_transformers(GPTNeoForCausalLM.from_pretrained(folder, local_files_only=True))
+    logging.disable_progress_bar()
+    logging.set_verbosity(logging.CRITICAL)  # it would print a report of what is told below
+    try:
+        model, loaded = GPTNeoForCausalLM.from_pretrained(
+            folder, local_files_only=True, output_loading_info=True, ignore_mismatched_sizes=True
+        )
+        if faulty := loaded["missing_keys"] | {name for name, *_ in loaded["mismatched_keys"]}:
+            raise ValueError(f"{min(faulty)} is missing or has another shape")
+        return from_transformers(model)
+    except MemoryError:
+        raise
+    except Exception as error:  # of transformers, safetensors or torch, each has its own
+        reason = str(error).strip().partition("\n")[0]
+        raise ValueError(f"{folder} holds no readable GPT-Neo: {reason}") from None
 
 
 def _sample(

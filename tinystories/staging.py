@@ -30,12 +30,15 @@ def staged(target: Path) -> Iterator[Path]:
     """An empty folder beside `target` that takes its place when the block ends without an error.
 
     Call it under `locked(target)`: what an interrupted run left behind is put right first.
+
+    Raises:
+        OSError: what was left behind cannot be removed.
     """
     aside, old = _sibling(target, "partial"), _sibling(target, "old")
     if old.exists() and not target.exists():
         os.replace(old, target)
-    for leftover in (aside, old):
-        shutil.rmtree(leftover, ignore_errors=True)
+    for leftover in filter(Path.exists, (aside, old)):
+        shutil.rmtree(leftover)
     aside.mkdir(parents=True)
     try:
         yield aside

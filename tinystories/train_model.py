@@ -1,12 +1,10 @@
 """Trains one model: `python -m tinystories.train_model --depth 4 --width 128 --heads 4 --tokens 2M`."""
 
 import argparse
-import ast
-import inspect
 import sys
 from collections.abc import Sequence
 from dataclasses import MISSING, Field, fields
-from itertools import pairwise
+from pathlib import Path
 from typing import Any, get_args
 
 import torch
@@ -37,11 +35,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except (MemoryError, RuntimeError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        print("error: out of memory; lower --width, --depth, --batch-size or --context", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("stopped; the same command goes on from the last evaluation", file=sys.stderr)
         return INTERRUPTED
     if metrics.diverged:
-        print(f"diverged at step {metrics.step}; try a lower --learning_rate", file=sys.stderr)
+        print(f"diverged at step {metrics.step}; try a lower --learning-rate", file=sys.stderr)
         return 1
     print(
         f"val_loss {metrics.val_loss:.4f} nat/token, val_bpb {metrics.val_bpb:.4f} bit/byte; make a story: "
@@ -51,7 +54,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m tinystories.train_model", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m tinystories.train_model",
+        description=__doc__,
+        epilog="The fields of TrialConfig are described in tinystories/config.py.",
+    )
     parser.add_argument("--data", default=DATA, help=f"dataset, folder or URI (default: {DATA})")
     parser.add_argument("--out", default="models/one", help="folder of the model (default: models/one)")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
@@ -59,10 +66,9 @@ def _parser() -> argparse.ArgumentParser:
     budget = parser.add_mutually_exclusive_group(required=True)
     for axis in AXES:
         budget.add_argument(f"--{axis}", type=_number, help=f"length of the training in {axis}, such as 2M")
-    descriptions = _descriptions(TrialConfig)
     for field in fields(TrialConfig):
         if field.name not in ("axis", "budget"):
-            parser.add_argument("--" + field.name.replace("_", "-"), **_flag(field, descriptions[field.name]))
+            parser.add_argument("--" + field.name.replace("_", "-"), **_flag(field))
     return parser
 
 
@@ -73,11 +79,11 @@ def _number(text: str) -> float:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def _flag(field: Field[Any], description: str) -> dict[str, Any]:
+def _flag(field: Field[Any]) -> dict[str, Any]:
     """What argparse needs to know of a field of TrialConfig."""
     if field.default is MISSING:
-        return {"type": field.type, "required": True, "help": description}
-    options = {"default": field.default, "help": f"{description} (default: {field.default})"}
+        return {"type": field.type, "required": True, "help": "see TrialConfig"}
+    options = {"default": field.default, "help": f"see TrialConfig (default: {field.default})"}
     if field.type is bool:
         return {"action": argparse.BooleanOptionalAction, **options}
     if choices := get_args(field.type):
@@ -85,22 +91,11 @@ def _flag(field: Field[Any], description: str) -> dict[str, Any]:
     return {"type": field.type, **options}
 
 
-def _descriptions(record: type[Any]) -> dict[str, str]:
-    """The docstrings under the fields of a record, which Python itself does not keep."""
-    definition = ast.parse(inspect.getsource(record)).body[0]
-    assert isinstance(definition, ast.ClassDef)
-    return {
-        ast.unparse(field.target): ast.literal_eval(text.value)
-        for field, text in pairwise(definition.body)
-        if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr)
-    }
-
-
 def _prepare(options: argparse.Namespace) -> Trainer:
     """A trainer at its start, or at the latest checkpoint of its folder.
 
     Raises:
-        ValueError: an option out of range, or a folder that holds another trial.
+        ValueError: an option out of range, damaged data, or a folder that holds another trial or other files.
         OSError: the data cannot be read, or the folder cannot be written.
     """
     config = _config(options)
@@ -108,8 +103,10 @@ def _prepare(options: argparse.Namespace) -> Trainer:
         if options.threads < 1:
             raise ValueError(f"threads {options.threads} must be above 0")
         torch.set_num_threads(options.threads)
-    dataset = _open(options.data)
     latest = checkpoint.latest(options.out)
+    if not latest and (files := storage.names(options.out)):
+        raise ValueError(f"{options.out} holds other files ({', '.join(files)}); name another folder")
+    dataset = _open(options.data)
     resume = checkpoint.load(latest) if latest else None
     try:
         return Trainer(config, dataset, resume=resume, device=options.device)
@@ -128,13 +125,12 @@ def _config(options: argparse.Namespace) -> TrialConfig:
 
 
 def _open(data: str) -> Dataset:
-    try:
-        return open_dataset(data)
-    except FileNotFoundError:
-        if data != DATA:
-            raise
+    """The dataset; one of built-in stories is made where the default folder is missing or empty."""
+    folder = Path(data)
+    if data == DATA and not (folder.exists() and any(folder.iterdir())):
         print(f"no dataset in {data}: making one of built-in stories", file=sys.stderr)
-        return open_dataset(make_stories(data))
+        make_stories(data)
+    return open_dataset(data, verify=True)
 
 
 def _train(trainer: Trainer, out: str) -> Metrics:
@@ -144,6 +140,7 @@ def _train(trainer: Trainer, out: str) -> Metrics:
     console.print(f"{count:,} parameters on {trainer.device.type}, {trainer.precision}", soft_wrap=True)
     if trainer.metrics:
         console.print(f"{out} was trained up to here:\n{_line(trainer, trainer.metrics)}", soft_wrap=True)
+        _keep_tokenizer(trainer, out)  # a kill between checkpoint and tokenizer leaves it out
     with Live(get_renderable=lambda: _status(trainer), console=console, transient=True):
         for metrics in trainer.run():
             console.print(_line(trainer, metrics), soft_wrap=True)
@@ -155,8 +152,14 @@ def _train(trainer: Trainer, out: str) -> Metrics:
 
 def _save(trainer: Trainer, out: str) -> None:
     """Everything that it takes to go on training, or to tell stories."""
-    storage.write(f"{out}/{TOKENIZER}", (trainer.dataset.folder / TOKENIZER).read_bytes())
     checkpoint.save(trainer.checkpoint(), out)
+    _keep_tokenizer(trainer, out)
+
+
+def _keep_tokenizer(trainer: Trainer, out: str) -> None:
+    """Put the tokenizer beside the checkpoints, unless it is there."""
+    if TOKENIZER not in storage.names(out):
+        storage.write(f"{out}/{TOKENIZER}", (trainer.dataset.folder / TOKENIZER).read_bytes())
 
 
 def _status(trainer: Trainer) -> Group:
@@ -171,6 +174,11 @@ def _line(trainer: Trainer, metrics: Metrics) -> str:
         f"train_loss {metrics.train_loss:.4f}  val_loss {metrics.val_loss:.4f}  "
         f"val_bpb {metrics.val_bpb:.4f}  {metrics.tokens_per_second:,.0f} tokens/s"
     )
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether that is why torch or Python gave up; torch has an exception of its own for GPUs only."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 if __name__ == "__main__":

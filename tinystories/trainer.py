@@ -18,6 +18,8 @@ from tinystories.models.model import GPTNeo
 from tinystories.models.size import flops_per_step, steps
 from tinystories.optim import learning_rate, make_optimizer, set_learning_rate
 
+FIRST_STEP = 0.01
+"""Share of the warm-up at which a budget in seconds begins, for its first update should not be in vain."""
 LOOK_EVERY = 20
 """Updates between two looks at the training loss, each of which makes the host wait for a GPU. [update]"""
 DIVERGED = 1.5
@@ -54,7 +56,7 @@ class Trainer:
         self.seen_loss = math.inf
         self._rate = 0.0
         self._first_loss = math.inf
-        self._training_seconds = 0.0
+        self._seconds = 0.0
         self._flops_per_step = flops_per_step(config, dataset.vocab_size)
         self._autocast = torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bfloat16")
         if resume:
@@ -63,12 +65,13 @@ class Trainer:
     @property
     def progress(self) -> float:
         """Share of the budget that is spent; a step may take it a little above 1."""
-        return self.step / self.steps if self.steps else self._training_seconds / self.config.budget
+        return self.step / self.steps if self.steps else self._seconds / self.config.budget
 
     def run(self) -> Iterator[Metrics]:
         """Train to the end of the budget, or to a divergence; a record at every evaluation.
 
-        Evaluation k of n follows the first update at which k/n of the budget is spent. The caller may stop here.
+        Evaluation k of n follows the first update at which k/n of the budget is spent. What it takes itself counts
+        towards a budget in seconds, too. The caller may stop here.
         """
         done = self.metrics.evaluation if self.metrics else 0
         for evaluation in range(done + 1, self.config.evaluations + 1):
@@ -89,7 +92,6 @@ class Trainer:
             model=copy.deepcopy(self.model.state_dict()),
             optimizer=copy.deepcopy(self.optimizer.state_dict()),
             first_loss=self._first_loss,
-            training_seconds=self._training_seconds,
         )
 
     def _restore(self, checkpoint: Checkpoint) -> None:
@@ -99,24 +101,23 @@ class Trainer:
         self.metrics = checkpoint.metrics
         self.step = checkpoint.metrics.step
         self._first_loss = checkpoint.first_loss
-        self._training_seconds = checkpoint.training_seconds
+        self._seconds = checkpoint.metrics.seconds
 
     def _train_and_evaluate(self, evaluation: int) -> Metrics:
-        before, first_step, trained = self.metrics, self.step, self._training_seconds
+        before, first_step, first_second = self.metrics, self.step, self._seconds
         train_loss = self._train_until(evaluation)
-        trained = self._training_seconds - trained
-        started = time.perf_counter()
+        trained, started = self._seconds - first_second, time.perf_counter()
         val_loss = val_bpb = math.inf
         if not self._diverged(train_loss):
             with self._autocast:
                 val_loss, val_bpb = evaluate(self.model, self.dataset, batch_size=self.config.batch_size)
-        evaluated = time.perf_counter() - started
+        self._seconds += time.perf_counter() - started
         return Metrics(
             evaluation=evaluation,
             step=self.step,
             tokens=self.step * self.config.tokens_per_step,
             flops=float(self.step * self._flops_per_step),
-            seconds=(before.seconds if before else 0.0) + trained + evaluated,
+            seconds=self._seconds,
             train_loss=train_loss,
             val_loss=val_loss,
             val_bpb=val_bpb,
@@ -130,24 +131,24 @@ class Trainer:
         """Update until the evaluation is due; the mean loss, or the one that shows a divergence. [nat/token]"""
         first_step, target, diverged = self.step, evaluation / self.config.evaluations, False
         total = torch.zeros((), device=self.device)
-        started = time.perf_counter() - self._training_seconds
+        started = time.perf_counter() - self._seconds
         # At least one update: a slow one can make two evaluations due in a budget of seconds.
         while self.step == first_step or (self.progress < target and not diverged):
             loss = self._update()
             total += loss
             if self.step % LOOK_EVERY == 1:
                 diverged = self._look(loss.item())
-            self._training_seconds = time.perf_counter() - started
+            self._seconds = time.perf_counter() - started
         mean = total.item() / (self.step - first_step)
-        self._training_seconds = time.perf_counter() - started  # now with what the GPU had left to do
+        self._seconds = time.perf_counter() - started  # now with what the GPU had left to do
         return self.seen_loss if diverged else mean
 
     def _update(self) -> Tensor:
         """Train on one batch; its loss, left on the device. [nat/token]"""
-        middle = 0.5 / self.steps if self.steps else 0.0
-        self._rate = learning_rate(self.progress + middle, self.config)
-        set_learning_rate(self.optimizer, self._rate)
         config = self.config
+        middle = self.progress + 0.5 / self.steps if self.steps else max(self.progress, FIRST_STEP * config.warmup)
+        self._rate = learning_rate(middle, config)
+        set_learning_rate(self.optimizer, self._rate)
         batch = self.dataset.batch(
             seed=config.seed, step=self.step, batch_size=config.batch_size, context=config.context
         )

@@ -193,6 +193,17 @@ def test_interrupted_run_keeps_the_dataset_that_was_there(text: Path, tmp_path: 
     assert content(out) == before
 
 
+def test_link_to_a_data_folder_stays_a_link(text: Path, tmp_path: Path) -> None:
+    out, link = tmp_path / "elsewhere/out", tmp_path / "link"
+    out.mkdir(parents=True)
+    link.symlink_to(out)
+    for size in ("300", "290"):
+        assert make("--text", text, "--tokenizer", f"bpe:{size}", "--out", link) == 0
+        assert link.is_symlink()
+        assert open_dataset(out, verify=True).vocab_size == int(size)
+    assert [path.name for path in (tmp_path / "elsewhere").iterdir()] == ["out"]
+
+
 def test_folder_with_other_files_is_never_replaced(
     text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -213,12 +224,17 @@ def test_folder_with_other_files_is_never_replaced(
         (["--text", "nowhere.txt"], "nowhere.txt is not a file"),
         (["--text", "empty.txt"], "empty.txt is empty"),
         (["--text", "latin.txt"], "latin.txt, line 2, byte 12: not UTF-8"),
-        (["--text", "blank.txt"], "no training story is left (removed: 2 empty)"),
-        (["--text", "single.txt"], "no training story is left"),
+        (["--text", "blank.txt"], "no training story is left: 2 found in blank.txt (removed: 2 empty)"),
+        (
+            ["--text", "single.txt"],
+            "1 found in single.txt (removed: none); <|endoftext|> separates stories in a .txt file",
+        ),
         (["--text", "broken.jsonl"], "broken.jsonl, line 2"),
         (["--text", "broken.parquet"], "broken.parquet: no readable parquet file"),
-        (["--text", "single.txt", "--valid", "single.txt"], "no training story is left (removed: 1 in validation)"),
-        (["--text", "single.txt", "--seed", "-1"], "seed -1 is below 0"),
+        (["--text", "single.txt", "--valid", "single.txt"], "1 found in single.txt (removed: 1 in validation)"),
+        (["--text", "single.txt", "--seed", "-1"], "seed -1 is not among 0 to"),
+        (["--text", "single.txt", "--seed", str(10**41)], "is not among 0 to"),
+        (["--seed", str(10**41)], "is not among 0 to"),
         (["--text", "single.txt", "--tokenizer", "wordpiece:300"], "allowed: bpe:N and gpt-neo:N"),
         (["--text", "single.txt", "--tokenizer", "bpe:65537"], "allowed sizes are 257 to 65536"),
         (["--text", "single.txt", "--tokenizer", "bpe:256"], "allowed sizes are 257 to 65536"),
@@ -227,6 +243,10 @@ def test_folder_with_other_files_is_never_replaced(
             ["--text", "single.txt", "--tokenizer", "gpt-neo:300", "--vocab-json", "v", "--merges-txt", "m"],
             "v is not a file",
         ),
+        (["--text", "single.txt", "--vocab-json", "v", "--merges-txt", "m"], "go with --tokenizer gpt-neo:N"),
+        (["--text", "single.txt", "--version", "V1"], "--version goes with --hub"),
+        (["--text", "single.txt", "--out", "."], "holds the working folder; name another folder"),
+        (["--text", "single.txt", "--out", ".."], "holds the working folder; name another folder"),
         (["--valid", "single.txt"], "--valid goes with --text"),
         (["--stories", "0"], "0 stories asked for"),
         (["--stories", "10", "--tokenizer", "gpt-neo:300"], "built-in stories have bpe:N only"),
@@ -247,7 +267,7 @@ def test_wrong_input_is_refused_in_one_line(
     Path("broken.jsonl").write_text('{"text": "Tom ran."}\n{"text": "Ana \n')
     Path("broken.parquet").write_bytes(b"PAR1 and nothing else")
     before = set(tmp_path.iterdir())
-    assert message in refused(capsys, *arguments, "--out", "out")
+    assert message in refused(capsys, "--out", "out", *arguments)
     assert set(tmp_path.iterdir()) == before
 
 
@@ -280,7 +300,18 @@ def test_published_files_fetched_before_are_used_without_a_network(
     raw.mkdir()
     text.rename(raw / f"{prefix}-train.txt")
     write(raw / f"{prefix}-valid.txt", [tell(number) for number in range(1000, 1050)])
-    arguments = ["--hub", "--version", version, "--raw", raw, "--tokenizer", "bpe:300", "--out", out]
+    arguments = [
+        "--hub",
+        "roneneldan/TinyStories",
+        "--version",
+        version,
+        "--raw",
+        raw,
+        "--tokenizer",
+        "bpe:300",
+        "--out",
+        out,
+    ]
     environment = os.environ | {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "home")}
     done = run([executable, "-m", "tinystories.data.make_dataset", *arguments], env=environment, capture_output=True)
     assert (done.returncode, done.stderr) == (0, b"")

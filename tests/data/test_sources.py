@@ -184,3 +184,10 @@ def test_failed_download_says_so_in_one_line(endpoint: str, tmp_path: Path) -> N
         assert failed.returncode == 1
         (line,) = failed.stderr.splitlines()
         assert line.startswith("error: cannot download nowhere.txt from someone/stories: ")
+
+
+def test_folder_that_cannot_be_written_is_told_as_such(endpoint: str, tmp_path: Path) -> None:
+    (tmp_path / "raw").write_text("a file")
+    failed = download(tmp_path / "raw", "train.txt", HF_ENDPOINT=endpoint, HF_HOME=str(tmp_path / "home"))
+    assert "cannot download" not in failed.stderr
+    assert failed.stderr.splitlines()[-1].startswith(("FileExistsError", "NotADirectoryError"))

@@ -144,6 +144,13 @@ def test_missing_or_damaged_tokenizer_is_refused(tmp_path: Path) -> None:
             load_tokenizer(tmp_path)
 
 
+def test_tokenizer_is_read_from_a_uri(tmp_path: Path) -> None:
+    (tmp_path / "tokenizer.json").write_text(byte_pair().to_json(), encoding="utf-8")
+    assert load_tokenizer(tmp_path.as_uri()).encode("Once") == byte_pair().encode("Once")
+    with pytest.raises(FileNotFoundError, match=r"file:///.*/nowhere/tokenizer.json is missing$"):
+        load_tokenizer(f"{tmp_path.as_uri()}/nowhere")
+
+
 def test_files_that_are_no_byte_level_bpe_are_refused(tmp_path: Path) -> None:
     vocab, merges_txt = tmp_path / "vocab.json", tmp_path / "merges.txt"
     with pytest.raises(FileNotFoundError, match=r"vocab.json is missing"):

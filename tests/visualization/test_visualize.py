@@ -187,6 +187,13 @@ def test_the_data_figure_shows_lengths_frequencies_and_bytes_per_token(run: Path
     assert all(1 < bar.get_height() < 10 for bar in widths.patches)
 
 
+def test_data_are_drawn_without_a_run(tmp_path: Path, data_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    assert main(["--data", str(data_folder), "--out", "figures"]) == 0
+    assert [path.name for path in Path("figures").iterdir()] == ["data.png"]
+
+
 def test_the_command_writes_pngs_and_names_them(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "figures"
 
@@ -213,13 +220,16 @@ def test_without_a_folder_the_newest_results_are_drawn(tmp_path: Path, monkeypat
 @pytest.mark.parametrize(
     ("damage", "told"),
     [
-        (lambda run: (run / "spec.yaml").unlink(), "spec.yaml"),
+        (lambda run: (run / "spec.yaml").unlink(), "spec.yaml is missing"),
         (lambda run: (run / "curves.csv").unlink(), "curves.csv is missing"),
         (lambda run: (run / "spec.yaml").write_text("trial: {}"), "one of tokens, flops, seconds is needed"),
-        (lambda run: (run / "spec.yaml").write_text("[1"), "not the spec of a sweep"),
+        (lambda run: (run / "spec.yaml").write_text("[1"), "spec.yaml is not what a sweep writes"),
         (lambda run: (run / "spec.yaml").write_text(SPEC.replace("90k", "many")), "'many' is not a number"),
         (lambda run: (run / "spec.yaml").write_text(SPEC.replace("eta: 3", "eta: 1")), "eta >= 2"),
-        (lambda run: (run / "results.csv").write_text("trial_id,status\nt1,completed\n"), "damaged"),
+        (lambda run: (run / "results.csv").write_text("trial_id,status\nt1,completed\n"), "results.csv is not what"),
+        (lambda run: (run / "results.csv").write_bytes(b"trial_id\n\xff\n"), "results.csv is not what"),
+        (lambda run: (run / "curves.csv").write_text("trial_id\n" + "x" * 200_000), "curves.csv is not what"),
+        (lambda run: (run / "curves.csv").write_text("trial_id,val_loss\nt1,low\n"), "curves.csv is not what"),
         (lambda run: (run / "results.csv").write_text(",".join(COLUMNS)), "no trial has ended yet"),
     ],
 )

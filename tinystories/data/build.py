@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 from rich.progress import Progress
 
+from tinystories.config import require_seed
 from tinystories.data.clean import DEFECTS, Keys, Mask, defect, first_occurrences, held_out, repair, story_key
 from tinystories.data.dataset import DESCRIPTION, TOKENIZER, TRAIN, VALID, VERSION, file_hash, fingerprint
 from tinystories.data.sources import File, Source
-from tinystories.data.tokenizer import Tokenizer, TokenizerSpec, batched, cut_gpt_neo, train_bpe
+from tinystories.data.tokenizer import END_OF_TEXT, Tokenizer, TokenizerSpec, batched, cut_gpt_neo, train_bpe
 
 REASONS = (*DEFECTS, "duplicate", "in validation")
 """Why a story is left out of a split: one of its own defects, or an equal story before it."""
@@ -31,7 +32,7 @@ class Recipe:
     """All that a dataset is made from.
 
     Raises:
-        ValueError: a seed below 0.
+        ValueError: a seed out of range.
     """
 
     train: tuple[Source, ...]
@@ -46,8 +47,7 @@ class Recipe:
     """Decides which stories are held out."""
 
     def __post_init__(self) -> None:
-        if self.seed < 0:
-            raise ValueError(f"seed {self.seed} is below 0")
+        require_seed(self.seed)
 
     def sources(self) -> dict[str, list[Source]]:
         """All sources by what they are used for."""
@@ -123,11 +123,20 @@ def _collect_splits(recipe: Recipe, folder: Path, progress: Progress) -> dict[st
         chosen[train.kept] = held_out(train.keys[train.kept], _held_out_count(len(train)))
         valid = replace(train, kept=chosen, removed=Counter(), repaired=0)
         train = replace(train, kept=train.kept & ~chosen)
-    for split, stories in (("training", train), ("validation", valid)):
-        if not len(stories):
-            reasons = ", ".join(f"{count} {reason}" for reason, count in stories.removed.items() if count)
-            raise ValueError(f"no {split} story is left (removed: {reasons or 'none'})")
+    _require_stories("training", train, recipe.train)
+    _require_stories("validation", valid, recipe.valid or recipe.train)
     return {"train": train, "valid": valid}
+
+
+def _require_stories(split: str, stories: Stories, sources: tuple[Source, ...]) -> None:
+    if len(stories):
+        return
+    found = len(stories.keys) + sum(stories.removed[defect] for defect in DEFECTS)
+    reasons = ", ".join(f"{count} {reason}" for reason, count in stories.removed.items() if count)
+    raise ValueError(
+        f"no {split} story is left: {found} found in {', '.join(map(str, sources))} (removed: {reasons or 'none'}); "
+        f"{END_OF_TEXT} separates stories in a .txt file"
+    )
 
 
 def _collect(sources: tuple[Source, ...], path: Path, seed: int, progress: Progress) -> Stories:

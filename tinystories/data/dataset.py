@@ -5,6 +5,7 @@ Shapes: B sequences in a batch, L tokens in a sequence.
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from tinystories import storage
-from tinystories.data.fetch import fetch
+from tinystories.staging import locked, staged
 
 TRAIN = "train.bin"
 VALID = "valid.bin"
@@ -89,7 +90,7 @@ def open_dataset(location: str | Path, *, verify: bool = False) -> Dataset:
         FileNotFoundError: the folder or one of its files is missing.
         ValueError: the files do not fit dataset.json.
     """
-    folder = fetch(str(location), _read_description(location)) if storage.is_uri(location) else Path(location)
+    folder = _fetch(str(location), _read_description(location)) if storage.is_uri(location) else Path(location)
     description = describe(folder)
     for name, expected in description["files"].items():
         _check_file(folder / name, expected, verify=verify)
@@ -136,6 +137,21 @@ def fingerprint(files: dict[str, dict[str, Any]]) -> str:
     """One short hash for a data folder, from the hashes of its token files and its tokenizer."""
     together = "".join(files[name]["sha256"] for name in (TRAIN, VALID, TOKENIZER))
     return hashlib.sha256(together.encode()).hexdigest()[:16]
+
+
+def _fetch(uri: str, version: bytes) -> Path:
+    """The local copy of a remote folder; a folder that changed (another `version`) gets another copy.
+
+    The copy appears whole, and processes that ask at once wait for one download. Copies lie in
+    $TINYSTORIES_CACHE, or ~/.cache/tinystories.
+    """
+    cache = Path(os.environ.get("TINYSTORIES_CACHE") or Path.home() / ".cache" / "tinystories")
+    target = cache / hashlib.sha256(uri.encode() + b"\n" + version).hexdigest()[:16]
+    with locked(target):
+        if not target.exists():
+            with staged(target) as aside:
+                storage.copy(uri, aside)
+    return target
 
 
 def _read_description(location: str | Path) -> bytes:

@@ -31,6 +31,9 @@ def make(recipe: Recipe, folder: Path) -> tuple[dict[str, Any], bool]:
     Raises:
         ValueError: the folder holds anything but a dataset, or a source is not what it should be.
     """
+    folder = folder.resolve()
+    if Path.cwd().is_relative_to(folder):
+        raise ValueError(f"{folder} holds the working folder; name another folder")
     with locked(folder):
         if _is_current(folder, recipe):
             return describe(folder), False
@@ -95,12 +98,12 @@ def _parser() -> argparse.ArgumentParser:
         nargs="?",
         const=TINYSTORIES,
         metavar="REPOSITORY",
-        help=f"download from the Hugging Face hub (default: {TINYSTORIES})",
+        help=f"download from the Hugging Face hub: {TINYSTORIES} (default), or a copy with the same file names",
     )
     parser.add_argument(
         "--valid", nargs="+", type=Path, metavar="FILE", help="validation stories for --text (default: held out)"
     )
-    parser.add_argument("--version", choices=VERSIONS, default="V1", help="for --hub (default: V1, the paper's)")
+    parser.add_argument("--version", choices=VERSIONS, help="for --hub (default: V1, the paper's)")
     parser.add_argument("--raw", type=Path, default="data/raw", help="downloads (default: %(default)s)")
     parser.add_argument("--out", type=Path, default="data/processed", help="data folder (default: %(default)s)")
     parser.add_argument("--tokenizer", help="bpe:N or gpt-neo:N (default: bpe:4096; for built-in stories bpe:1024)")
@@ -112,14 +115,13 @@ def _parser() -> argparse.ArgumentParser:
 
 def _recipe(options: argparse.Namespace) -> Recipe:
     """What the command line asks for; downloads what it names on the hub."""
-    if options.valid and not options.text:
-        raise ValueError("--valid goes with --text")
+    _refuse_idle(options)
     if not (options.text or options.hub):
         stories = STORIES if options.stories is None else options.stories
         return _built_in(stories, options.tokenizer or "bpe:1024", options.seed, VALID_STORIES)
     spec = parse_spec(options.tokenizer or "bpe:4096")
     if options.hub:
-        train, valid = ([path] for path in download(options.hub, VERSIONS[options.version], options.raw))
+        train, valid = ([path] for path in download(options.hub, VERSIONS[options.version or "V1"], options.raw))
     else:
         train, valid = options.text, options.valid or []
     return Recipe(
@@ -129,6 +131,16 @@ def _recipe(options: argparse.Namespace) -> Recipe:
         gpt_neo=_gpt_neo_files(options) if spec.kind == "gpt-neo" else (),
         seed=options.seed,
     )
+
+
+def _refuse_idle(options: argparse.Namespace) -> None:
+    """Refuse options that would be without effect."""
+    if options.valid and not options.text:
+        raise ValueError("--valid goes with --text")
+    if options.version and not options.hub:
+        raise ValueError("--version goes with --hub")
+    if (options.vocab_json or options.merges_txt) and not (options.tokenizer or "").startswith("gpt-neo:"):
+        raise ValueError("--vocab-json and --merges-txt go with --tokenizer gpt-neo:N")
 
 
 def _built_in(stories: int, tokenizer: str, seed: int, valid_stories: int) -> Recipe:

@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
+from tinystories.config import require_seed
 from tinystories.data.dataset import file_hash
 from tinystories.data.tokenizer import BATCH, END_OF_TEXT
 
@@ -57,6 +58,9 @@ class File:
 
     path: Path
 
+    def __str__(self) -> str:
+        return str(self.path)
+
     def __post_init__(self) -> None:
         if not self.path.is_file():
             raise FileNotFoundError(f"{self.path} is not a file")
@@ -102,7 +106,11 @@ class BuiltIn:
     start: int
     size: int
 
+    def __str__(self) -> str:
+        return "the built-in stories"
+
     def __post_init__(self) -> None:
+        require_seed(self.seed)
         if self.size < 1:
             raise ValueError(f"{self.size} stories asked for; allowed: 1 and more")
 
@@ -136,6 +144,7 @@ def download(repository: str, names: tuple[str, ...], folder: Path, *, kind: str
     """Files of a Hugging Face repository, in `folder`; what is there already and did not change stays.
 
     Raises:
+        OSError: the folder cannot be written.
         ValueError: the download failed.
     """
     from huggingface_hub import hf_hub_download, logging
@@ -143,7 +152,9 @@ def download(repository: str, names: tuple[str, ...], folder: Path, *, kind: str
     logging.set_verbosity_error()  # it retries for half a minute, and says so in a line each time
     try:
         return [Path(hf_hub_download(repository, name, repo_type=kind, local_dir=folder)) for name in names]
-    except Exception as error:  # hub, HTTP client and file system each raise their own
+    except Exception as error:  # hub and HTTP client each raise their own, some of them an OSError without errno
+        if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno):
+            raise
         reason = str(error).strip().partition("\n")[0]
         raise ValueError(f"cannot download {', '.join(names)} from {repository}: {reason}") from None
 

@@ -14,7 +14,8 @@ import numpy as np
 from tokenizers import Tokenizer as Backend
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
-from tinystories.data.dataset import HINT, TOKENIZER
+from tinystories import storage
+from tinystories.data.dataset import TOKENIZER
 
 END_OF_TEXT = "<|endoftext|>"
 SMALLEST = 257
@@ -127,19 +128,19 @@ def cut_gpt_neo(stories: Iterable[str], size: int, *, vocab_json: Path, merges_t
 
 
 def load_tokenizer(folder: str | Path) -> Tokenizer:
-    """The tokenizer of a data folder, or of any folder with a tokenizer.json that was made here.
+    """The tokenizer of a data folder, or of any folder or URI with a tokenizer.json that was made here.
 
     Raises:
         FileNotFoundError: no tokenizer.json.
         ValueError: it is damaged.
     """
-    path = Path(folder) / TOKENIZER
+    path = f"{folder}/{TOKENIZER}"
     try:
-        content = path.read_text(encoding="utf-8")
+        content = storage.read(path)
     except (FileNotFoundError, NotADirectoryError):
-        raise FileNotFoundError(f"{path} is missing; {HINT}") from None
+        raise FileNotFoundError(f"{path} is missing") from None
     try:
-        return Tokenizer(Backend.from_str(content))
+        return Tokenizer(Backend.from_str(content.decode("utf-8")))
     except Exception as error:  # the tokenizers library raises plain Exception
         raise ValueError(f"{path} is damaged: {error}") from None
 

@@ -2,10 +2,12 @@
 
 import csv
 import math
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import yaml
 
@@ -79,21 +81,16 @@ def read_recording(folder: Path) -> Recording:
         FileNotFoundError: spec.yaml, results.csv or curves.csv is missing.
         ValueError: one of them does not hold what a sweep writes.
     """
-    results = _read_csv(folder / "results.csv")
-    curves = _read_csv(folder / "curves.csv")
-    try:
-        spec = yaml.safe_load((folder / "spec.yaml").read_text(encoding="utf-8"))
+    with _reading(folder / "spec.yaml") as file:
+        spec = yaml.safe_load(file)
         axis, budget, evaluations = _budget(spec["trial"])
         halving = spec.get("early_terminate") or {}
         eta = int(halving.get("eta", 3))
         rungs = _rungs(int(halving.get("min_iter", 1)), eta, evaluations) if halving else ()
-    except (yaml.YAMLError, KeyError, TypeError, AttributeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{folder / 'spec.yaml'}: not the spec of a sweep: {error!r}") from None
-    try:
-        trials = tuple(_trial(row, curves, axis) for row in results)
-        ratios = [float(row["val_bpb"]) / float(row["val_loss"]) for row in curves if row["val_bpb"]]
-    except (KeyError, ValueError, TypeError, ZeroDivisionError) as error:
-        raise ValueError(f"{folder}: results.csv or curves.csv is damaged: {error!r}") from None
+    with _reading(folder / "curves.csv") as file:
+        curves, bits_per_nat = _curves(csv.DictReader(file), axis)
+    with _reading(folder / "results.csv") as file:
+        trials = tuple(_trial(row, curves[row["trial_id"]], axis) for row in csv.DictReader(file))
     return Recording(
         name=folder.resolve().name,
         axis=axis,
@@ -102,14 +99,14 @@ def read_recording(folder: Path) -> Recording:
         rungs=rungs,
         eta=eta,
         trials=trials,
-        bits_per_nat=next(filter(math.isfinite, ratios), math.nan),
+        bits_per_nat=bits_per_nat,
     )
 
 
 def _budget(trial: dict[str, Any]) -> tuple[Axis, float, int]:
     axes = [axis for axis in AXES if axis in trial]
     if len(axes) != 1:
-        raise ValueError(f"spec.yaml: trial names {', '.join(axes) or 'no budget'}; one of {', '.join(AXES)} is needed")
+        raise ValueError(f"trial names {', '.join(axes) or 'no budget'}; one of {', '.join(AXES)} is needed")
     default = TrialConfig.__dataclass_fields__["evaluations"].default
     return axes[0], parse_number(trial[axes[0]]), int(trial.get("evaluations", default))
 
@@ -117,14 +114,22 @@ def _budget(trial: dict[str, Any]) -> tuple[Axis, float, int]:
 def _rungs(first: int, eta: int, evaluations: int) -> tuple[int, ...]:
     """The evaluations first, first * eta, ... before the last one."""
     if first < 1 or eta < 2:
-        raise ValueError(f"spec.yaml: early_terminate needs min_iter >= 1 and eta >= 2, not {first} and {eta}")
+        raise ValueError(f"early_terminate needs min_iter >= 1 and eta >= 2, not {first} and {eta}")
     return (first, *_rungs(first * eta, eta, evaluations)) if first < evaluations else ()
 
 
-def _trial(row: dict[str, str], curves: list[dict[str, str]], axis: Axis) -> Trial:
-    points = [
-        (float(point[axis]), _number(point["val_loss"])) for point in curves if point["trial_id"] == row["trial_id"]
-    ]
+def _curves(rows: Iterable[dict[str, str]], axis: Axis) -> tuple[dict[str, list[tuple[float, float]]], float]:
+    """Cost and finite val_loss of each evaluation, by trial, and the bits per byte that a nat per token is."""
+    curves, bits_per_nat = defaultdict(list), math.nan
+    for row in rows:
+        loss = _number(row["val_loss"])
+        if math.isfinite(loss):
+            curves[row["trial_id"]].append((float(row[axis]), loss))
+            bits_per_nat = _number(row["val_bpb"]) / loss
+    return curves, bits_per_nat
+
+
+def _trial(row: dict[str, str], curve: list[tuple[float, float]], axis: Axis) -> Trial:
     return Trial(
         status=row["status"],
         depth=int(row["depth"]),
@@ -133,7 +138,7 @@ def _trial(row: dict[str, str], curves: list[dict[str, str]], axis: Axis) -> Tri
         non_embedding_parameters=int(row["non_embedding_parameters"]),
         best_val_loss=_number(row["best_val_loss"]),
         cost=float(row[axis]),
-        curve=tuple((cost, loss) for cost, loss in points if math.isfinite(loss)),
+        curve=tuple(curve),
     )
 
 
@@ -142,9 +147,19 @@ def _number(cell: str) -> float:
     return float(cell or "nan")
 
 
-def _read_csv(path: Path) -> list[dict[str, str]]:
+@contextmanager
+def _reading(path: Path) -> Iterator[TextIO]:
+    """A file of the run folder, open; what is wrong with its content is told with its name.
+
+    Raises:
+        FileNotFoundError: it is missing.
+        ValueError: the block found it to be damaged.
+    """
     try:
         with open(path, encoding="utf-8", newline="") as file:
-            return list(csv.DictReader(file))
+            yield file
     except FileNotFoundError:
         raise FileNotFoundError(f"{path} is missing; a run folder has it once its first trial has ended") from None
+    except (yaml.YAMLError, csv.Error, LookupError, TypeError, AttributeError, ArithmeticError, ValueError) as error:
+        reason = error if isinstance(error, ValueError) else repr(error)
+        raise ValueError(f"{path} is not what a sweep writes: {reason}") from None

@@ -1,7 +1,7 @@
 """Draws what a sweep found, and what its data are: runs/NAME -> reports/figures."""
 
 import argparse
-import os
+import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
+from tinystories import storage
 from tinystories.data.dataset import Dataset, describe, open_dataset
 from tinystories.visualization.charts import curves_figure, data_figure, shapes_figure, short_number
 from tinystories.visualization.recording import read_recording
@@ -30,43 +31,43 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def draw(run: Path, data: Path | None = None) -> dict[str, Figure]:
-    """All figures of a run, and of its data, by file name.
+def draw(run: Path | None, data: Path | None = None) -> dict[str, Figure]:
+    """All figures of a run, and of its data, by file name; either may be left out.
 
     Raises:
-        FileNotFoundError: the run or the data are not there.
+        FileNotFoundError: the run or the data are not there, or neither was asked for.
         ValueError: a file of theirs is damaged, or no trial has ended yet.
     """
-    recording = read_recording(run)
-    if not recording.trials:
-        raise ValueError(f"{run}: no trial has ended yet")
-    figures = {
-        f"{recording.name}_curves.png": curves_figure(recording),
-        f"{recording.name}_shapes.png": shapes_figure(recording),
-    }
+    if not (run or data):
+        raise FileNotFoundError("no runs/*/results.csv; run a sweep first: python sweeps/run.py")
+    figures = _draw_run(run) if run else {}
     return {**figures, "data.png": _draw_data(data)} if data else figures
 
 
-def newest_run(runs: Path) -> Path:
-    """The run folder whose results are the latest.
-
-    Raises:
-        FileNotFoundError: there is none.
-    """
-    results = sorted(runs.glob("*/results.csv"), key=lambda file: file.stat().st_mtime)
-    if not results:
-        raise FileNotFoundError(f"no {runs}/*/results.csv; run a sweep first: python sweeps/run.py")
-    return results[-1].parent
+def newest_run(runs: Path) -> Path | None:
+    """The run folder whose results are the latest; None when there is none."""
+    results = runs.glob("*/results.csv")
+    newest = max(results, key=lambda file: file.stat().st_mtime, default=None)
+    return newest.parent if newest else None
 
 
 def save(figures: dict[str, Figure], folder: Path) -> list[Path]:
     """Write the figures as PNG, each whole or not at all."""
-    folder.mkdir(parents=True, exist_ok=True)
     for name, figure in figures.items():
-        aside = folder / f".{name}.tmp"
-        figure.savefig(aside, format="png", dpi=160, facecolor="white")
-        os.replace(aside, folder / name)
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", dpi=160, facecolor="white")
+        storage.write(str(folder / name), buffer.getvalue())
     return [folder / name for name in figures]
+
+
+def _draw_run(run: Path) -> dict[str, Figure]:
+    recording = read_recording(run)
+    if not recording.trials:
+        raise ValueError(f"{run}: no trial has ended yet")
+    return {
+        f"{recording.name}_curves.png": curves_figure(recording),
+        f"{recording.name}_shapes.png": shapes_figure(recording),
+    }
 
 
 def _draw_data(folder: Path) -> Figure:
