@@ -16,12 +16,13 @@ from ray import train, tune
 # Not its subclass TorchTrainer: that would import torch in three more processes of every slot and form a process
 # group of one, which together take half as long again as the rest of the start.
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from sweeps.worker import GO, QUIT, READY, STOP, Job, Mailbox, Report, SlotConfig, serve
 
 HEAD = "node:__internal_head__"
-"""Resource of the head node, which no spot market takes back. A slot and its mailbox take a crumb of it: Tune refuses
-trials that take nothing."""
+"""Resource of the head node, which no spot market takes back. A slot takes a crumb of it: Tune refuses trials that take
+nothing."""
 POLL_SECONDS = 1.0
 """How often a waiting slot looks whether its Train worker is still alive."""
 
@@ -35,7 +36,8 @@ class Slot(tune.Trainable):
         self._job: Job = config["job"]
         self._idle = True
         self._ready = False
-        self._mailbox = ray.remote(num_cpus=0, resources={HEAD: 0.001})(Mailbox).remote()
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        self._mailbox = ray.remote(num_cpus=0, scheduling_strategy=here)(Mailbox).remote()
         self._failure: BaseException | None = None
         self._fit = threading.Thread(target=self._run_trainer, args=(self._trainer(),), daemon=True)
         self._fit.start()
