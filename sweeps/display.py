@@ -76,10 +76,13 @@ class Display:
         wall = self._ended - self._started
         if self._busy_at_start is None:
             return f"Took {duration(wall)}."
-        busy = (self._sweep.busy_seconds - self._busy_at_start) / (self._slots * (wall - STARTUP_SECONDS))
+        available = self._slots * (wall - STARTUP_SECONDS)
+        busy = (self._sweep.busy_seconds - self._busy_at_start) / available
+        tail = sum(self._ended - moment for moment in self._sweep.ended_at[-self._slots :]) / available
         return (
             f"Took {duration(wall)}; after the first {STARTUP_SECONDS} s "
-            f"the {self._slots} slots were training {busy:.0%} of the time."
+            f"the {self._slots} slots were training {busy:.0%} of the time "
+            f"and had no trial left for {tail:.0%}."
         )
 
     def _view(self) -> Group:

@@ -63,6 +63,8 @@ class Sweep:
         self.running: dict[str, Running] = {}
         self.busy_seconds = 0.0
         """Training and evaluation time that this process was told of, over all slots. [s]"""
+        self.ended_at: list[float] = []
+        """When trials ended in this process (`time.monotonic`). [s]"""
         self._vocab_size = vocab_size
         self._tracker = tracker
         self.hours = hours
@@ -150,6 +152,7 @@ class Sweep:
         logger.info("trial %s %s %s", trial_id, status, error)
         result = self._result(self.running.pop(trial_id), status, error)
         self.results[trial_id] = result
+        self.ended_at.append(time.monotonic())
         dropped = self._drop_checkpoints()
         self._write()
         self._tell(result)
