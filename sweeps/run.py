@@ -193,7 +193,7 @@ def _run(session: Session) -> int:
         tuning.run(sweep, session.slot, slots=session.slots, on_step=on_step)
     results = list(sweep.results.values())
     status = display.show_result(results, sweep.folder, console) if results else 0
-    console.print(view.utilisation())
+    console.print(view.utilisation(), soft_wrap=True)
     for note in (session.tracker.problem, session.tracker.sync_command, session.tracker.url):
         if note:
             console.print(f"W&B: {note}", soft_wrap=True)
