@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tinystories import storage
-from tinystories.checkpoint import Checkpoint, best, delete, latest, load, save
+from tinystories.checkpoint import Checkpoint, best, latest, load, save
 from tinystories.config import TrialConfig
 from tinystories.metrics import Metrics
 
@@ -161,16 +161,6 @@ def test_checkpoint_of_another_version_is_refused(tmp_path: Path) -> None:
 def test_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"missing\.pt"):
         load(str(tmp_path / "missing.pt"))
-
-
-def test_deleted_folder_is_gone(tmp_path: Path) -> None:
-    save_all(tmp_path / "trial", [3.0])
-
-    delete(str(tmp_path / "trial"))
-    delete(str(tmp_path / "trial"))
-
-    assert storage.names(str(tmp_path / "trial")) == []
-    assert not (tmp_path / "trial").exists()
 
 
 @pytest.mark.parametrize("failure", [MemoryError(), OSError(28, "No space left on device")])

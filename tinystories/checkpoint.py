@@ -110,11 +110,6 @@ def best(folder: str) -> str | None:
     return f"{folder}/{_best(folder).name}" if _entries(folder) else None
 
 
-def delete(folder: str) -> None:
-    """Delete a trial's checkpoints, and the folder with them."""
-    storage.delete(folder)
-
-
 def _plain(checkpoint: Checkpoint) -> dict[str, Any]:
     """The record as dictionaries, numbers and tensors, which load without running code."""
     records = {name: asdict(getattr(checkpoint, name)) for name in ("config", "model_config", "metrics")}
