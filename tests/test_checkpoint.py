@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from tinystories import storage
 from tinystories.checkpoint import Checkpoint, best, latest, load, save
 from tinystories.config import TrialConfig
 from tinystories.metrics import Metrics
