@@ -153,11 +153,12 @@ def test_same_input_gives_the_same_bytes(text: Path, tmp_path: Path) -> None:
 
 
 INTERRUPTED = """
-import os, sys
+import os, signal, sys
 from itertools import islice
 from tinystories.data import make_dataset, sources
 
 number = int(sys.argv.pop(1))
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs inherit that it is ignored
 read_text = sources.READERS[".txt"]
 
 def broken_off(path, advance):
