@@ -17,6 +17,7 @@ from tinystories import checkpoint, storage
 from tinystories.config import AXES, TrialConfig, parse_number
 from tinystories.data.dataset import TOKENIZER, Dataset, open_dataset
 from tinystories.data.make_dataset import make_stories
+from tinystories.device import is_out_of_memory
 from tinystories.metrics import Metrics
 from tinystories.models.size import parameters
 from tinystories.trainer import Trainer
@@ -36,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except (MemoryError, RuntimeError) as error:
-        if not _is_out_of_memory(error):
+        if not is_out_of_memory(error):
             raise
         print("error: out of memory; lower --width, --depth, --batch-size or --context", file=sys.stderr)
         return 2
@@ -174,11 +175,6 @@ def _line(trainer: Trainer, metrics: Metrics) -> str:
         f"train_loss {metrics.train_loss:.4f}  val_loss {metrics.val_loss:.4f}  "
         f"val_bpb {metrics.val_bpb:.4f}  {metrics.tokens_per_second:,.0f} tokens/s"
     )
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    """Whether that is why torch or Python gave up; torch has an exception of its own for GPUs only."""
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 if __name__ == "__main__":

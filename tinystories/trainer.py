@@ -1,22 +1,28 @@
 """Training one model: a generator that yields a record at every evaluation."""
 
 import copy
+import itertools
 import math
 import time
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import fields
 
 import torch
 from torch import Tensor, nn
 
+from tinystories import compiling
+from tinystories import device as machine
 from tinystories.checkpoint import Checkpoint
 from tinystories.config import TrialConfig
-from tinystories.data.dataset import Dataset
-from tinystories.evaluate import evaluate, to_device
+from tinystories.data.dataset import Dataset, Tokens
+from tinystories.data.loader import ahead
+from tinystories.evaluate import evaluate
 from tinystories.metrics import Metrics
 from tinystories.models.model import GPTNeo
 from tinystories.models.size import flops_per_step, steps
 from tinystories.optim import learning_rate, make_optimizer, set_learning_rate
+from tinystories.step import Step
 
 FIRST_STEP = 0.01
 """Share of the warm-up at which a budget in seconds begins, for its first update should not be in vain."""
@@ -28,13 +34,16 @@ wrong, far outside what batches differ by, and no use to wait for."""
 
 
 class Trainer:
-    """Trains one model on one device; on a CPU in float32 its losses repeat to the bit.
+    """Trains one model on one device; on a CPU its losses repeat to the bit, compiled ones of a resumed run within
+    rounding, as the first update of a process is never compiled.
 
     Args:
         config: what to train.
         dataset: what to train it on.
         resume: the state to go on from, as if the run had not been interrupted.
         device: auto, cpu or cuda; auto takes the GPU when there is one.
+        compiled: whether to compile; None: if it pays, see `compiling.pays`.
+        shared_code: folder or URI through which machines share compiled code.
 
     Raises:
         ValueError: the budget is too short for its evaluations, `resume` is of another trial or other data, or
@@ -42,25 +51,44 @@ class Trainer:
     """
 
     def __init__(
-        self, config: TrialConfig, dataset: Dataset, *, resume: Checkpoint | None = None, device: str = "auto"
+        self,
+        config: TrialConfig,
+        dataset: Dataset,
+        *,
+        resume: Checkpoint | None = None,
+        device: str = "auto",
+        compiled: bool | None = None,
+        shared_code: str | None = None,
     ) -> None:
         self.config = config
         self.dataset = dataset
         self.steps = steps(config, dataset.vocab_size)
-        self.device = _device(device)
-        self.precision = _precision(config.dtype, self.device)
-        self.model = _seeded_model(config, dataset.vocab_size).to(self.device)
+        self.device = machine.choose(device)
+        if self.device.type == "cpu":
+            machine.keep_freed_memory()
+        dtype = machine.precision(config.dtype, self.device)
+        if compiled is None:
+            compiled = compiling.pays(config, dataset.vocab_size, dtype=dtype, device=self.device)
+        self.model = _seeded_model(config, dataset.vocab_size, dtype).to(self.device)
         self.optimizer = make_optimizer(self.model, config)
         self.metrics: Metrics | None = None
         self.step = 0
         self.seen_loss = math.inf
+        self._gradient = Step(self.model, batch_size=config.batch_size, compiles=compiled)
+        self._shared_code = shared_code
         self._rate = 0.0
         self._first_loss = math.inf
         self._seconds = 0.0
+        self._started = 0.0
         self._flops_per_step = flops_per_step(config, dataset.vocab_size)
-        self._autocast = torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bfloat16")
         if resume:
             self._restore(resume)
+        self._batches = ahead(self._deal(), self.device)
+
+    @property
+    def precision(self) -> str:
+        """Precision of the matrix products: float32 or bfloat16."""
+        return str(self.model.dtype).removeprefix("torch.")
 
     @property
     def progress(self) -> float:
@@ -103,14 +131,49 @@ class Trainer:
         self._first_loss = checkpoint.first_loss
         self._seconds = checkpoint.metrics.seconds
 
+    def update(self) -> Tensor:
+        """Train on the next batch; its loss, left on the device. [nat/token]"""
+        batch = next(self._batches)
+        if self._gradient.pending:
+            self._compile(*batch)
+        self._rate = learning_rate(self._middle, self.config)
+        set_learning_rate(self.optimizer, self._rate)
+        loss = self._gradient(*batch)
+        nn.utils.clip_grad_norm_(self.model.parameters(), self.config.gradient_clip)
+        self.optimizer.step()
+        self._gradient.clear()
+        self.step += 1
+        return loss
+
+    @property
+    def _middle(self) -> float:
+        """Share of the budget that is spent in the middle of the next update."""
+        if self.steps:
+            return self.progress + 0.5 / self.steps
+        return max(self.progress, FIRST_STEP * self.config.warmup)
+
+    def _deal(self) -> Iterator[tuple[Tokens, Tokens]]:
+        """The batches of this update and all that follow."""
+        for step in itertools.count(self.step):
+            yield self.dataset.batch(
+                seed=self.config.seed, step=step, batch_size=self.config.batch_size, context=self.config.context
+            )
+
+    def _compile(self, inputs_BL: Tensor, targets_BL: Tensor) -> None:
+        """Make compiled code, with the clock stopped: whether it lies on disk already must not change a result."""
+        started = time.perf_counter()
+        code = compiling.name(self.model.config, self._gradient.micro_batch, self.model.dtype)
+        with compiling.kept(code, device=self.device, shared=self._shared_code):
+            self._gradient.compile(inputs_BL, targets_BL)
+        self._started += time.perf_counter() - started
+
     def _train_and_evaluate(self, evaluation: int) -> Metrics:
         before, first_step, first_second = self.metrics, self.step, self._seconds
         train_loss = self._train_until(evaluation)
         trained, started = self._seconds - first_second, time.perf_counter()
         val_loss = val_bpb = math.inf
         if not self._diverged(train_loss):
-            with self._autocast:
-                val_loss, val_bpb = evaluate(self.model, self.dataset, batch_size=self.config.batch_size)
+            val_loss, val_bpb = evaluate(self.model, self.dataset, batch_size=self._gradient.micro_batch)
         self._seconds += time.perf_counter() - started
         return Metrics(
             evaluation=evaluation,
@@ -131,75 +194,62 @@ class Trainer:
         """Update until the evaluation is due; the mean loss, or the one that shows a divergence. [nat/token]"""
         first_step, target, diverged = self.step, evaluation / self.config.evaluations, False
         total = torch.zeros((), device=self.device)
-        started = time.perf_counter() - self._seconds
+        looks: deque[_Look] = deque()
+        self._started = time.perf_counter() - self._seconds
         # At least one update: a slow one can make two evaluations due in a budget of seconds.
         while self.step == first_step or (self.progress < target and not diverged):
-            loss = self._update()
+            loss = self.update()
             total += loss
             if self.step % LOOK_EVERY == 1:
-                diverged = self._look(loss.item())
-            self._seconds = time.perf_counter() - started
+                looks.append(_Look(self.step, loss))
+                diverged = self._see(looks, most_left=1)
+            self._seconds = time.perf_counter() - self._started
         mean = total.item() / (self.step - first_step)
-        self._seconds = time.perf_counter() - started  # now with what the GPU had left to do
+        self._seconds = time.perf_counter() - self._started  # now with what the GPU had left to do
+        diverged = self._see(looks, most_left=0) or diverged
         return self.seen_loss if diverged else mean
 
-    def _update(self) -> Tensor:
-        """Train on one batch; its loss, left on the device. [nat/token]"""
-        config = self.config
-        middle = self.progress + 0.5 / self.steps if self.steps else max(self.progress, FIRST_STEP * config.warmup)
-        self._rate = learning_rate(middle, config)
-        set_learning_rate(self.optimizer, self._rate)
-        batch = self.dataset.batch(
-            seed=config.seed, step=self.step, batch_size=config.batch_size, context=config.context
-        )
-        inputs_BL, targets_BL = to_device(batch, self.device)
-        with self._autocast:
-            loss = self.model.loss(inputs_BL, targets_BL)
-        loss.backward()
-        nn.utils.clip_grad_norm_(self.model.parameters(), config.gradient_clip)
-        self.optimizer.step()
-        self.optimizer.zero_grad()
-        self.step += 1
-        return loss.detach()
-
-    def _look(self, loss: float) -> bool:
-        """Take note of a training loss; whether it shows a divergence."""
-        self.seen_loss = loss
-        if self.step == 1:
-            self._first_loss = loss
-        return self._diverged(loss)
+    def _see(self, looks: "deque[_Look]", *, most_left: int) -> bool:
+        """Take note of the losses that have arrived, or must by now; whether the last of them shows a divergence."""
+        diverged = False
+        while looks and not diverged and (len(looks) > most_left or looks[0].arrived):
+            look = looks.popleft()
+            self.seen_loss = look.loss
+            if look.step == 1:
+                self._first_loss = self.seen_loss
+            diverged = self._diverged(self.seen_loss)
+        return diverged
 
     def _diverged(self, loss: float) -> bool:
         return not loss <= DIVERGED * self._first_loss or not math.isfinite(loss)
 
 
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    here = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
-    if name not in here:
-        raise ValueError(f"device {name!r} is not here; allowed: auto, {', '.join(here)}")
-    return torch.device(name)
+class _Look:
+    """A training loss on its way to the host, while the device goes on."""
+
+    def __init__(self, step: int, loss: Tensor) -> None:
+        self.step = step
+        self._loss = loss.to("cpu", non_blocking=True)
+        self._copied = torch.cuda.current_stream().record_event() if loss.is_cuda else None
+
+    @property
+    def arrived(self) -> bool:
+        """Whether `loss` is there without waiting."""
+        return self._copied is None or self._copied.query()
+
+    @property
+    def loss(self) -> float:
+        """The loss. [nat/token]"""
+        if self._copied:
+            self._copied.synchronize()
+        return self._loss.item()
 
 
-def _seeded_model(config: TrialConfig, vocab_size: int) -> GPTNeo:
+def _seeded_model(config: TrialConfig, vocab_size: int, dtype: torch.dtype) -> GPTNeo:
     """Initial weights that depend on the seed alone, made on the CPU with the caller's random state kept."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(config.seed)
-        return GPTNeo(config.model(vocab_size))
-
-
-def _precision(dtype: str, device: torch.device) -> str:
-    """Precision of the matrix products; weights and optimiser are float32 in any case.
-
-    On a CPU, auto is float32 even where there are bfloat16 instructions: losses then repeat to the bit, and small
-    models gain nothing. Measured here (AVX-512 with bfloat16, one thread, 16 sequences of 128 tokens, vocabulary
-    1024): bfloat16 trains 2x64 at 0.98 and 4x128 at 1.45 times the speed of float32.
-    """
-    if dtype != "auto":
-        return dtype
-    has_bfloat16 = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-    return "bfloat16" if has_bfloat16 else "float32"
+        return GPTNeo(config.model(vocab_size), dtype=dtype)
 
 
 def _require_same(checkpoint: Checkpoint, config: TrialConfig, dataset: Dataset) -> None:

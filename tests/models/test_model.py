@@ -6,6 +6,7 @@ from torch import Tensor
 from transformers import GPTNeoConfig, GPTNeoForCausalLM
 
 from tinystories.config import ModelConfig
+from tinystories.models.attention import window_mask
 from tinystories.models.model import Attention, GPTNeo, from_transformers, to_transformers
 
 
@@ -89,14 +90,15 @@ def test_foreign_options_are_refused_by_value(option: str, value: object) -> Non
         from_transformers(foreign, context=48)
 
 
-@pytest.mark.parametrize(("local", "sees"), [(True, 16), (False, 48)])
-def test_attention_sees_its_window_and_nothing_ahead(local: bool, sees: int) -> None:
+@pytest.mark.parametrize(("window", "sees"), [(16, 16), (256, 48)])
+def test_attention_sees_its_window_and_nothing_ahead(window: int, sees: int) -> None:
     config = make_config()
     torch.manual_seed(0)
-    attention = Attention(config, local=local)
+    attention = Attention(config)
     hidden_BLD = torch.randn(1, config.context, config.width, requires_grad=True)
+    mask = window_mask(config.context, window, device=hidden_BLD.device, flex=False)
 
-    attention(hidden_BLD)[0, -1].sum().backward()
+    attention(hidden_BLD, mask)[0, -1].sum().backward()
 
     assert hidden_BLD.grad is not None
     seen_L = hidden_BLD.grad[0].abs().sum(-1) > 0
@@ -115,7 +117,7 @@ def test_logits_do_not_depend_on_later_tokens() -> None:
 def test_layers_alternate_between_global_and_local() -> None:
     model = GPTNeo(make_config(depth=5))
 
-    assert [block.attn.window for block in model.h] == [48, 16, 48, 16, 48]
+    assert [block.local for block in model.h] == [False, True, False, True, False]
 
 
 def test_untrained_model_guesses_uniformly() -> None:

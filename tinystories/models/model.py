@@ -4,13 +4,17 @@ Shapes: B sequences in a batch, L tokens in a sequence, D width, H heads, K head
 Parameters are named as in `transformers`, so that conversion is renaming.
 """
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tinystories.config import ModelConfig
+from tinystories.models.attention import FLEX_HEAD_DIM, Mask, attend, window_mask
+from tinystories.models.head import EAGER, Kernels, linear_cross_entropy, losses, losses_and_slopes
 
 if TYPE_CHECKING:
     from transformers import GPTNeoConfig, GPTNeoForCausalLM
@@ -19,20 +23,39 @@ INITIAL_STD = 0.02
 """Spread of the initial weights; biases start at 0. Source: GPTNeoConfig.initializer_range of the released models."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Regions:
+    """The compiled parts of a model, for batches of one shape: what a layer is, and what the head does to a chunk."""
+
+    shape: tuple[int, int]
+    """B, L of the batches that they serve; others are computed without them."""
+    block: Callable[["Block", Tensor, Mask], Tensor]
+    """`Block.forward`, compiled once for all layers of a kind."""
+    head: Kernels
+    """The head's functions, compiled."""
+
+
 class GPTNeo(nn.Module):
     """A causal language model; its head is its token embedding.
+
+    Args:
+        config: its shape.
+        dtype: precision of the matrix products and of what flows between them. Weights, gradients, norms and losses
+            are float32 in any case.
 
     Source: architecture of roneneldan/TinyStories-33M, footnote of arXiv:2305.07759.
     """
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, *, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
         self.config = config
+        self.dtype = dtype
         self.wte = nn.Embedding(config.vocab_size, config.width)
         self.wpe = nn.Embedding(config.context, config.width)
         self.h = nn.ModuleList(Block(config, local=layer % 2 == 1) for layer in range(config.depth))
-        self.ln_f = nn.LayerNorm(config.width)
+        self.ln_f = LayerNorm(config.width)
         self.apply(_initialise)
+        self._regions: Regions | None = None
 
     def forward(self, tokens_BL: Tensor) -> Tensor:
         """Logits of the token that follows each: logits_BLV.
@@ -40,18 +63,64 @@ class GPTNeo(nn.Module):
         Raises:
             ValueError: the sequence is longer than the context.
         """
+        return F.linear(self._hidden(tokens_BL, None), self.wte.weight.to(self.dtype))
+
+    def loss(self, inputs_BL: Tensor, targets_BL: Tensor) -> Tensor:
+        """Mean cross-entropy of the targets, float32. [nat/token]"""
+        regions = self._regions if self._regions and inputs_BL.shape == self._regions.shape else None
+        hidden_BLD = self._hidden(inputs_BL, regions)
+        kernels = regions.head if regions else EAGER
+        return linear_cross_entropy(hidden_BLD.flatten(0, 1), self.wte.weight, targets_BL.flatten(), kernels)
+
+    def compile_regions(self, shape: tuple[int, int], **options: Any) -> None:
+        """Compute losses of batches of this shape by compiled code; it is made at the first one.
+
+        One layer is compiled rather than the whole model: that takes as long for twelve layers as for one.
+
+        Args:
+            shape: B, L of the batches.
+            options: of `torch.compile`.
+        """
+
+        def compiled(function: Any) -> Any:
+            return torch.compile(function, dynamic=False, fullgraph=True, **options)
+
+        head = Kernels(losses=compiled(losses), losses_and_slopes=compiled(losses_and_slopes))
+        self._regions = Regions(shape=shape, block=compiled(Block.forward), head=head)
+
+    def drop_regions(self) -> None:
+        """Compute without compiled code again."""
+        self._regions = None
+
+    def _hidden(self, tokens_BL: Tensor, regions: Regions | None) -> Tensor:
+        """What the head reads: hidden_BLD."""
         length = tokens_BL.shape[1]
         if length > self.config.context:
             raise ValueError(f"{length} tokens are more than the model's context of {self.config.context}")
-        hidden_BLD = self.wte(tokens_BL) + self.wpe.weight[:length]
+        flex = bool(regions) and tokens_BL.is_cuda and self.config.head_dim >= FLEX_HEAD_DIM
+        local_mask = window_mask(length, self.config.window, device=tokens_BL.device, flex=flex)
+        run: Callable[..., Tensor] = regions.block if regions else Block.__call__
+        hidden_BLD = (self.wte(tokens_BL) + self.wpe.weight[:length]).to(self.dtype)
         for block in self.h:
-            hidden_BLD = block(hidden_BLD)
-        return F.linear(self.ln_f(hidden_BLD), self.wte.weight)
+            hidden_BLD = run(block, hidden_BLD, local_mask if block.local else None)
+        return self.ln_f(hidden_BLD)
 
-    def loss(self, inputs_BL: Tensor, targets_BL: Tensor) -> Tensor:
-        """Mean cross-entropy of the targets. [nat/token]"""
-        logits_BLV = self(inputs_BL)
-        return F.cross_entropy(logits_BLV.flatten(0, 1).float(), targets_BL.flatten())
+
+class Linear(nn.Linear):
+    """A linear map in the precision of its input, of float32 weights."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """The map of the input."""
+        bias = None if self.bias is None else self.bias.to(input.dtype)
+        return F.linear(input, self.weight.to(input.dtype), bias)
+
+
+class LayerNorm(nn.LayerNorm):
+    """A layer norm that computes in float32 and answers in the precision of its input."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """The norm of the input."""
+        return super().forward(input.float()).to(input.dtype)
 
 
 class Block(nn.Module):
@@ -59,45 +128,36 @@ class Block(nn.Module):
 
     def __init__(self, config: ModelConfig, *, local: bool) -> None:
         super().__init__()
-        self.ln_1 = nn.LayerNorm(config.width)
-        self.attn = Attention(config, local=local)
-        self.ln_2 = nn.LayerNorm(config.width)
+        self.local = local
+        self.ln_1 = LayerNorm(config.width)
+        self.attn = Attention(config)
+        self.ln_2 = LayerNorm(config.width)
         self.mlp = MLP(config)
 
-    def forward(self, hidden_BLD: Tensor) -> Tensor:
+    def forward(self, hidden_BLD: Tensor, mask: Mask) -> Tensor:
         """The residual stream after this layer."""
-        hidden_BLD = hidden_BLD + self.attn(self.ln_1(hidden_BLD))
+        hidden_BLD = hidden_BLD + self.attn(self.ln_1(hidden_BLD), mask)
         return hidden_BLD + self.mlp(self.ln_2(hidden_BLD))
 
 
 class Attention(nn.Module):
-    """Causal self-attention; a local one sees the last `window` tokens only, itself included."""
+    """Causal self-attention; in a local layer the mask narrows what a token sees."""
 
-    mask_LL: Tensor
-
-    def __init__(self, config: ModelConfig, *, local: bool) -> None:
+    def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.heads = config.heads
-        self.k_proj = nn.Linear(config.width, config.width, bias=False)
-        self.v_proj = nn.Linear(config.width, config.width, bias=False)
-        self.q_proj = nn.Linear(config.width, config.width, bias=False)
-        self.out_proj = nn.Linear(config.width, config.width)
-        self.window = config.window if local else config.context
-        # A window that holds the whole context needs no mask of its own, and so gets the faster causal kernel.
-        banded = _banded_mask(config.context, self.window) if self.window < config.context else None
-        self.register_buffer("mask_LL", banded, persistent=False)
+        self.k_proj = Linear(config.width, config.width, bias=False)
+        self.v_proj = Linear(config.width, config.width, bias=False)
+        self.q_proj = Linear(config.width, config.width, bias=False)
+        self.out_proj = Linear(config.width, config.width)
 
-    def forward(self, hidden_BLD: Tensor) -> Tensor:
-        """Attend; GPT-Neo does not divide the logits by sqrt(K), hence scale=1."""
+    def forward(self, hidden_BLD: Tensor, mask: Mask) -> Tensor:
+        """Attend."""
         q_BHLK, k_BHLK, v_BHLK = (
             projection(hidden_BLD).unflatten(-1, (self.heads, -1)).transpose(1, 2)
             for projection in (self.q_proj, self.k_proj, self.v_proj)
         )
-        length = hidden_BLD.shape[1]
-        mask_LL = self.mask_LL[:length, :length] if length > self.window else None
-        attended_BHLK = F.scaled_dot_product_attention(
-            q_BHLK, k_BHLK, v_BHLK, attn_mask=mask_LL, is_causal=mask_LL is None, scale=1.0
-        )
+        attended_BHLK = attend(q_BHLK, k_BHLK, v_BHLK, mask)
         return self.out_proj(attended_BHLK.transpose(1, 2).flatten(2))
 
 
@@ -106,12 +166,23 @@ class MLP(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.c_fc = nn.Linear(config.width, 4 * config.width)
-        self.c_proj = nn.Linear(4 * config.width, config.width)
+        self.c_fc = Linear(config.width, 4 * config.width)
+        self.c_proj = Linear(4 * config.width, config.width)
 
     def forward(self, hidden_BLD: Tensor) -> Tensor:
-        """What this layer adds to the residual stream; `gelu_new` is the tanh approximation."""
-        return self.c_proj(F.gelu(self.c_fc(hidden_BLD), approximate="tanh"))
+        """What this layer adds to the residual stream."""
+        return self.c_proj(gelu_new(self.c_fc(hidden_BLD)))
+
+
+def gelu_new(x: Tensor) -> Tensor:
+    """The tanh approximation of GELU.
+
+    Compiled code takes it as x * sigmoid(2u), which is x * (1 + tanh(u)) / 2: one exp instead of a tanh.
+    Measured: docs/throughput.md, "Where the time goes".
+    """
+    if not torch.compiler.is_compiling():
+        return F.gelu(x, approximate="tanh")
+    return x * torch.sigmoid(1.5957691216057308 * (x + 0.044715 * x * x * x))  # 2 * sqrt(2 / pi)
 
 
 def to_transformers(model: GPTNeo, *, end_of_text: int | None = None) -> "GPTNeoForCausalLM":
@@ -176,11 +247,6 @@ def _initialise(module: nn.Module) -> None:
         nn.init.normal_(module.weight, std=INITIAL_STD)
     if isinstance(module, nn.Linear) and module.bias is not None:
         nn.init.zeros_(module.bias)
-
-
-def _banded_mask(length: int, window: int) -> Tensor:
-    causal_LL = torch.ones(length, length, dtype=torch.bool).tril()
-    return causal_LL & ~causal_LL.tril(-window)
 
 
 def _transformers_name(name: str) -> str:

@@ -36,6 +36,17 @@ def flops_per_token(config: ModelConfig) -> int:
     return 6 * weights + 12 * config.depth * config.width * config.context
 
 
+def training_bytes(config: ModelConfig, sequences: int, *, bytes_per_number: int) -> int:
+    """Memory at the peak of a training step. [byte]
+
+    Args:
+        sequences: full contexts in a micro-batch.
+        bytes_per_number: 4 in float32, 2 in bfloat16.
+    """
+    tokens = sequences * config.context
+    return 16 * parameters(config) + config.depth * 17 * config.width * bytes_per_number * tokens
+
+
 def flops_per_step(trial: TrialConfig, vocab_size: int) -> int:
     """Training FLOPs of one update. [FLOP]"""
     return trial.tokens_per_step * flops_per_token(trial.model(vocab_size))

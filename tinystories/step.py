@@ -1,0 +1,163 @@
+"""The loss and the gradient of one update, in micro-batches that fit into memory, compiled or not.
+
+Shapes: B sequences in a batch, M in a micro-batch, L tokens in a sequence.
+"""
+
+import logging
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from tinystories.config import ModelConfig, divisors
+from tinystories.device import give_memory_back, is_out_of_memory, memory_bytes
+from tinystories.models.model import GPTNeo
+from tinystories.models.size import training_bytes
+
+logger = logging.getLogger(__name__)
+Gradient = Callable[[Tensor, Tensor], Tensor]
+
+
+class Step:
+    """Adds the gradient of a batch to `.grad` of the model's parameters, a micro-batch at a time.
+
+    Starts with the largest micro-batch that should fit, and takes smaller ones when memory runs out after all; the
+    gradient stays the mean over the batch.
+
+    Args:
+        batch_size: sequences in a batch; micro-batches divide it.
+        compiles: whether `pending` may call for compiled code.
+    """
+
+    def __init__(self, model: GPTNeo, *, batch_size: int, compiles: bool) -> None:
+        self.model = model
+        self.batch_size = batch_size
+        self.micro_batch = largest_micro_batch(model.config, batch_size, dtype=model.dtype, device=_device(model))
+        self.compiled = False
+        self.pending = False
+        """Whether `compile` should be called next: a batch has shown that this micro-batch fits."""
+        self._compiles = compiles
+        self._captured: _CapturedGradient | None = None
+
+    def __call__(self, inputs_BL: Tensor, targets_BL: Tensor) -> Tensor:
+        """Mean loss of the batch, left on the device. [nat/token]
+
+        Raises:
+            Exception: memory runs out with a single sequence; what torch or Python raise then.
+        """
+        while (loss := self._try(inputs_BL, targets_BL)) is None:
+            self._shrink()
+        self.pending = self._compiles and not self.compiled
+        return loss
+
+    def clear(self) -> None:
+        """Make the gradient zero, for the next update."""
+        # A captured graph adds to the very tensors that it was captured with.
+        self.model.zero_grad(set_to_none=self._captured is None)
+
+    def compile(self, inputs_BL: Tensor, targets_BL: Tensor) -> None:
+        """Compute batches like this one by compiled code from now on, on a GPU as one graph of kernels.
+
+        Makes the code for training and for evaluation, and leaves the gradient zero. A machine that cannot compile
+        goes on without, and its log says why.
+
+        Raises:
+            AcceleratorError: the GPU does not answer any more.
+        """
+        inputs_ML, targets_ML = inputs_BL[: self.micro_batch], targets_BL[: self.micro_batch]
+        try:
+            self.model.compile_regions((self.micro_batch, inputs_BL.shape[1]))
+            with torch.no_grad():
+                self.model.loss(inputs_ML, targets_ML)
+            self._eager(inputs_ML, targets_ML)
+            if inputs_ML.is_cuda:
+                self._captured = _CapturedGradient(self._eager, inputs_ML, targets_ML)
+            self.compiled = True
+        except torch.AcceleratorError:
+            raise
+        except Exception:
+            logger.warning("goes on without compiled code", exc_info=True)
+            self._uncompile()
+            self._compiles = False
+        self.clear()
+        self.pending = False
+
+    def _try(self, inputs_BL: Tensor, targets_BL: Tensor) -> Tensor | None:
+        """The loss; None when memory ran out and smaller micro-batches are left to try."""
+        gradient = self._captured or self._eager
+        total = torch.zeros((), device=inputs_BL.device)
+        micro_batches = zip(inputs_BL.split(self.micro_batch), targets_BL.split(self.micro_batch), strict=True)
+        try:
+            for inputs_ML, targets_ML in micro_batches:
+                total += gradient(inputs_ML, targets_ML)
+        except Exception as error:
+            if not is_out_of_memory(error) or self.micro_batch == 1:
+                raise
+            return None
+        return total
+
+    def _eager(self, inputs_ML: Tensor, targets_ML: Tensor) -> Tensor:
+        """A micro-batch's share of the mean loss; its gradient is added."""
+        loss = self.model.loss(inputs_ML, targets_ML) * (self.micro_batch / self.batch_size)
+        loss.backward()
+        return loss.detach()
+
+    def _shrink(self) -> None:
+        """Take half the micro-batch, or the next size below that divides the batch, and start the batch again."""
+        before = self.micro_batch
+        self.micro_batch = max(size for size in divisors(self.batch_size) if size <= before / 2)
+        self._uncompile()
+        self.clear()
+        give_memory_back()
+        logger.warning("out of memory: micro-batches of %d sequences instead of %d", self.micro_batch, before)
+
+    def _uncompile(self) -> None:
+        self.model.drop_regions()
+        self._captured, self.compiled = None, False
+
+
+class _CapturedGradient:
+    """The same gradient as one CUDA graph, which the host starts with a single call.
+
+    Source: "Whole-network capture" in PyTorch's notes on CUDA semantics.
+    """
+
+    def __init__(self, gradient: Gradient, inputs_ML: Tensor, targets_ML: Tensor) -> None:
+        self._inputs_ML, self._targets_ML = inputs_ML.clone(), targets_ML.clone()
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            for _ in range(3):
+                gradient(self._inputs_ML, self._targets_ML)
+        torch.cuda.current_stream().wait_stream(side)
+        self._graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self._graph):
+            self._loss = gradient(self._inputs_ML, self._targets_ML)
+
+    def __call__(self, inputs_ML: Tensor, targets_ML: Tensor) -> Tensor:
+        """The loss, in a tensor that the next call overwrites."""
+        self._inputs_ML.copy_(inputs_ML, non_blocking=True)
+        self._targets_ML.copy_(targets_ML, non_blocking=True)
+        self._graph.replay()
+        return self._loss
+
+
+def largest_micro_batch(config: ModelConfig, batch_size: int, *, dtype: torch.dtype, device: torch.device) -> int:
+    """The largest divisor of the batch size whose training should fit into memory; 1 if even that should not.
+
+    Args:
+        batch_size: sequences in an update.
+    """
+    room = memory_bytes(device)
+    return max(
+        (
+            size
+            for size in divisors(batch_size)
+            if training_bytes(config, size, bytes_per_number=dtype.itemsize) <= room
+        ),
+        default=1,
+    )
+
+
+def _device(model: GPTNeo) -> torch.device:
+    return model.wte.weight.device
