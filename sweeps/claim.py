@@ -18,7 +18,7 @@ from sweeps.spec import Spec
 from tinystories import storage
 
 FREE_TO_CHANGE = {
-    *("run_cap", "cpus_per_trial", "gpus_per_trial", "keep_checkpoints", "max_failures", "patience"),
+    *("run_cap", "cpus_per_trial", "trials_per_gpu", "keep_checkpoints", "max_failures", "patience"),
     *("wandb", "project", "data"),
 }
 """Keys that may differ when a sweep goes on; data are compared by what they hold."""
@@ -50,7 +50,7 @@ def check_spec(folder: RunFolder, spec: Spec) -> None:
     earlier = specs.parse(yaml.safe_load(folder.spec.read_text()))
     changeable = FREE_TO_CHANGE
     if spec.trial["axis"] == "seconds":  # a faster machine would train its trials for longer
-        changeable = changeable - {"cpus_per_trial", "gpus_per_trial"}
+        changeable = changeable - {"cpus_per_trial", "trials_per_gpu"}
     for entry in fields(Spec):
         old, new = getattr(earlier, entry.name), getattr(spec, entry.name)
         if entry.name not in changeable and old != new:

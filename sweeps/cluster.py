@@ -1,5 +1,6 @@
 """The way to Ray: a cluster of this machine alone, or one that runs already."""
 
+import math
 import os
 import socket
 import subprocess
@@ -10,6 +11,8 @@ from typing import Any
 NO_ANSWER = "--address {}: no Ray cluster answers there; give host:port, or auto on one of its nodes"
 ANSWER_SECONDS = 25
 """How long a cluster may take to answer. [s]"""
+GPU_SECONDS = 1800
+"""How long the first GPU node of an autoscaled cluster may take to start. [s]"""
 
 SETTINGS = {
     # Tune's own result files, tables and metric checks: the sweep's files and view replace them.
@@ -23,7 +26,7 @@ SETTINGS = {
     # One helper process less per slot (190 MB); a preempted worker is met like a dead one.
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
     # A GPU node that the autoscaler has still to start takes minutes. [s]
-    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "1800",
+    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": str(GPU_SECONDS),
     # Relative paths mean the same in a worker as in the driver.
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
 }
@@ -100,30 +103,62 @@ def is_here_alone() -> bool:
     return alive == [ray.get_runtime_context().get_node_id()] and not _possible()
 
 
-def slots(cpus_per_trial: int, gpus_per_trial: int) -> tuple[int, int]:
-    """How many trials the cluster runs at a time, and the GPUs of each; what the autoscaler may add counts.
+def has_gpus() -> bool:
+    """Whether a node has a GPU, or one that the autoscaler may start."""
+    import ray
+
+    return "GPU" in {**ray.cluster_resources(), **_possible()}
+
+
+def gpu_bytes() -> int:
+    """Memory of the cluster's smallest GPU; waits for the first one if the autoscaler has still to start it. [byte]
+
+    Raises:
+        ValueError: none came within half an hour.
+    """
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    @ray.remote(num_cpus=0, num_gpus=0.01)
+    def measure() -> int:
+        import torch
+
+        return torch.cuda.get_device_properties(0).total_memory
+
+    here = [node["NodeID"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("GPU")]
+    places = [{"scheduling_strategy": NodeAffinitySchedulingStrategy(node, soft=False)} for node in here] or [{}]
+    try:
+        return min(ray.get([measure.options(**place).remote() for place in places], timeout=GPU_SECONDS))
+    except ray.exceptions.GetTimeoutError:
+        raise ValueError(f"no GPU came within {GPU_SECONDS} s; trials_per_gpu: 0 trains on CPUs") from None
+
+
+def slots(cpus_per_trial: int, trials_per_gpu: int) -> tuple[int, float]:
+    """How many trials the cluster runs at a time, and the share of a GPU of each; what the autoscaler may add counts.
+
+    Args:
+        trials_per_gpu: trials that share a GPU; 0: they need none.
 
     Raises:
         ValueError: not one trial fits.
     """
     import ray
 
-    use_gpus = gpus_per_trial > 0 and "GPU" in {**ray.cluster_resources(), **_possible()}
-    gpus = gpus_per_trial if use_gpus else 0
     alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    fitting_now = sum(_fitting(node, cpus_per_trial, gpus) for node in alive)
-    count = max(fitting_now, _fitting(_possible(), cpus_per_trial, gpus))
+    fitting_now = sum(_fitting(node, cpus_per_trial, trials_per_gpu) for node in alive)
+    count = max(fitting_now, _fitting(_possible(), cpus_per_trial, trials_per_gpu))
     if count < 1:
-        wanted = f"gpus_per_trial {gpus} with cpus_per_trial" if gpus else "cpus_per_trial"
+        wanted = "a GPU with cpus_per_trial" if trials_per_gpu else "cpus_per_trial"
         found = {key: value for key, value in ray.cluster_resources().items() if key in ("CPU", "GPU")}
         raise ValueError(f"{wanted} {cpus_per_trial}: no node has that much; the whole cluster has {found}")
-    return count, gpus
+    # Ray counts in ten-thousandths; rounded up, the last trial of a GPU would not fit.
+    return count, math.floor(10_000 / trials_per_gpu) / 10_000 if trials_per_gpu else 0.0
 
 
-def _fitting(resources: dict[str, float], cpus: int, gpus: int) -> int:
+def _fitting(resources: dict[str, float], cpus: int, trials_per_gpu: int) -> int:
     """Trials that fit into these resources."""
     by_cpu = int(resources.get("CPU", 0) // cpus)
-    return min(by_cpu, int(resources.get("GPU", 0) // gpus)) if gpus else by_cpu
+    return min(by_cpu, int(resources.get("GPU", 0)) * trials_per_gpu) if trials_per_gpu else by_cpu
 
 
 def _possible() -> dict[str, Any]:

@@ -50,6 +50,11 @@ class Mirror:
         """Where Ray's own files go."""
         return f"{self._location}/ray" if self._location else str(self._folder.ray)
 
+    @property
+    def compiled(self) -> str | None:
+        """Where machines share compiled code; None: there is no other machine."""
+        return f"{self._location}/compiled" if self._location else None
+
     def fetch(self) -> None:
         """Bring back the copy, if this machine has no run folder of that name; the spec comes last, as its mark."""
         if self._location is None or self._folder.spec.exists() or BUNDLE not in storage.names(self._location):

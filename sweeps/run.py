@@ -14,7 +14,7 @@ from typing import Any
 
 from rich.console import Console
 
-from sweeps import claim, cluster, display, plan
+from sweeps import claim, cluster, display, packing, plan
 from sweeps import spec as specs
 from sweeps.data import Data, prepare, vocab_size
 from sweeps.display import Display
@@ -125,7 +125,7 @@ def _start(
     with display.live(console, lambda: "starting Ray ..."):
         cluster.connect(options.address)
         stack.callback(cluster.disconnect)
-        slots, gpus = cluster.slots(spec.cpus_per_trial, spec.gpus_per_trial)
+        slots, gpus = cluster.slots(spec.cpus_per_trial, _trials_per_gpu(spec, data.vocab_size))
         if not mirror.active and not cluster.is_here_alone():
             raise ValueError("the cluster has other nodes: give --storage, a folder or URI that all of them reach")
         tracker = Tracker.open(spec.wandb, sweep=spec.name, folder=folder.root, project=spec.project)
@@ -147,10 +147,18 @@ def _start(
         data=data.location,
         stories=data.stories,
         fingerprint=data.fingerprint,
+        shared_code=mirror.compiled,
     )
     return Session(
         sweep=sweep, tracker=tracker, mirror=mirror, console=console, slot=slot, slots=slots, started=started
     )
+
+
+def _trials_per_gpu(spec: Spec, vocab_size: int) -> int:
+    """Trials that share a GPU of this cluster; 0 where they train on CPUs."""
+    if spec.trials_per_gpu == 0 or not cluster.has_gpus():
+        return 0
+    return spec.trials_per_gpu or packing.trials_per_gpu(spec, vocab_size, cluster.gpu_bytes())
 
 
 @contextmanager

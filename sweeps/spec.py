@@ -82,12 +82,13 @@ class Spec:
     """What all trials share: fields of `TrialConfig`."""
     data: str | StoriesData | None
     """A data folder or URI, or the settings of the built-in stories; None: `data/processed`, else stories."""
+    trials_per_gpu: int | None
+    """Trials that share one GPU, where the cluster has any; 0: trials stay on CPUs; None (auto): as many as its memory
+    holds, but one where trials are compared by seconds, since neighbours take them from each other."""
     seed: int = 0
     """Seeds the search, and the trials unless the seed is searched."""
     cpus_per_trial: int = 1
     """CPU cores, and threads, of one trial."""
-    gpus_per_trial: int = 1
-    """GPUs of one trial where the cluster has any."""
     keep_checkpoints: int = 3
     """Finished trials whose checkpoint is kept: the best ones of the sweep."""
     max_failures: int = 3
@@ -179,7 +180,7 @@ def _override(raw: dict[str, Any], override: str) -> None:
 
 OPTIONAL = tuple(entry for entry in fields(Spec) if entry.default is not MISSING)
 KEYS = (
-    *("name", "metric", "parameters", "run_cap", "early_terminate", "trial", "data"),
+    *("name", "metric", "parameters", "run_cap", "early_terminate", "trial", "data", "trials_per_gpu"),
     *(entry.name for entry in OPTIONAL),
 )
 
@@ -205,6 +206,7 @@ def parse(raw: Mapping[str, Any]) -> Spec:
         early_terminate=_halving(raw.get("early_terminate")),
         trial=trial,
         data=_data(raw.get("data")),
+        trials_per_gpu=_trials_per_gpu(raw.get("trials_per_gpu", "auto")),
         **settings,
     )
     _check_settings(spec)
@@ -215,7 +217,7 @@ def _check_settings(spec: Spec) -> None:
     for name in ("cpus_per_trial", "keep_checkpoints", "patience"):
         if not getattr(spec, name) > 0:
             raise ValueError(f"{name} {getattr(spec, name)} must be above 0")
-    for name in ("max_failures", "gpus_per_trial", "seed"):
+    for name in ("max_failures", "seed"):
         if getattr(spec, name) < 0:
             raise ValueError(f"{name} {getattr(spec, name)} must be at least 0")
     if spec.early_terminate and not spec.rungs:
@@ -263,6 +265,14 @@ def _data(raw: Any) -> str | StoriesData | None:
     _positive(data.stories, "data.stories")
     _positive(data.valid_stories, "data.valid_stories")
     return data
+
+
+def _trials_per_gpu(raw: Any) -> int | None:
+    if raw == "auto":
+        return None
+    if isinstance(raw, bool) or not isinstance(raw, int) or raw < 0:
+        raise ValueError(f"trials_per_gpu {raw!r}: auto, a whole number above 0, or 0 for CPUs alone")
+    return raw
 
 
 def _trial(raw: Mapping[str, Any]) -> dict[str, Any]:

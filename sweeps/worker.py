@@ -5,7 +5,6 @@ Imports nothing heavy at its top, as the mailbox is a process too; torch is impo
 
 import asyncio
 import errno
-import gc
 import traceback
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -27,8 +26,8 @@ class SlotConfig:
 
     cpus: int
     """CPU cores, and torch threads."""
-    gpus: int
-    """GPUs."""
+    gpus: float
+    """Share of a GPU, and of its memory; 0: none."""
     patience: float
     """Time without a report after which the worker is taken for hung. [s]"""
     storage: str
@@ -39,6 +38,8 @@ class SlotConfig:
     """Built-in stories to generate into that folder on a node that does not have it."""
     fingerprint: str
     """What the data must be, wherever the worker finds or makes it."""
+    shared_code: str | None
+    """Folder or URI through which machines share compiled code."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,8 +102,12 @@ def serve(settings: dict[str, Any]) -> None:
     """The Train worker's loop: job in, reports out, until told to quit."""
     import torch
 
+    from tinystories.device import give_memory_back
+
     mailbox, config = settings["mailbox"], settings["config"]
     torch.set_num_threads(config.cpus)
+    if config.gpus:
+        torch.cuda.set_per_process_memory_fraction(config.gpus)
     try:
         dataset = _open_data(config)
     except (OSError, ValueError) as error:
@@ -111,9 +116,8 @@ def serve(settings: dict[str, Any]) -> None:
     _send(mailbox, READY)
     while (job := ray.get(mailbox.get.remote("to_worker"))) != QUIT:
         if isinstance(job, Job):
-            _run(job, dataset, mailbox)
-            gc.collect()
-            torch.cuda.empty_cache()
+            _run(job, dataset, mailbox, config.shared_code)
+            give_memory_back()
 
 
 def _open_data(config: SlotConfig) -> "Dataset":
@@ -129,7 +133,7 @@ def _open_data(config: SlotConfig) -> "Dataset":
     return dataset
 
 
-def _run(job: Job, dataset: "Dataset", mailbox: Any) -> None:
+def _run(job: Job, dataset: "Dataset", mailbox: Any, shared_code: str | None) -> None:
     """Train one trial; whatever its configuration does wrong becomes an answer.
 
     Raises:
@@ -139,7 +143,7 @@ def _run(job: Job, dataset: "Dataset", mailbox: Any) -> None:
     import torch
 
     try:
-        for report in _train(job, dataset):
+        for report in _train(job, dataset, shared_code):
             _send(mailbox, report)
             if report.ends(job) or ray.get(mailbox.get.remote("to_worker")) == STOP:
                 return
@@ -153,7 +157,7 @@ def _run(job: Job, dataset: "Dataset", mailbox: Any) -> None:
         _send(mailbox, _failure(error))
 
 
-def _train(job: Job, dataset: "Dataset") -> Iterator[Report]:
+def _train(job: Job, dataset: "Dataset", shared_code: str | None) -> Iterator[Report]:
     """Evaluations of one trial, from its last checkpoint on, which is reported again."""
     from tinystories import checkpoint
     from tinystories.trainer import Trainer
@@ -162,7 +166,7 @@ def _train(job: Job, dataset: "Dataset") -> Iterator[Report]:
     resume = checkpoint.load(latest) if latest else None
     if resume:
         yield Report(metrics=resume.metrics, checkpoint=checkpoint.best(job.checkpoints) or "")
-    trainer = Trainer(job.config, dataset, resume=resume)
+    trainer = Trainer(job.config, dataset, resume=resume, shared_code=shared_code)
     for metrics in trainer.run():
         if not metrics.diverged:
             checkpoint.save(trainer.checkpoint(), job.checkpoints)

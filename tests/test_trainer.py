@@ -18,7 +18,8 @@ from tinystories.trainer import Trainer
 
 def make_trial(**changes: object) -> TrialConfig:
     """A trial of 32 updates: 16 sequences of 32 tokens each time, so 512 tokens."""
-    tiny = {"depth": 2, "width": 16, "heads": 2, "context": 32, "window": 8, "budget": 16_000, "evaluations": 4, "dtype": "float32"}
+    shape = {"depth": 2, "width": 16, "heads": 2, "context": 32, "window": 8}
+    tiny = {**shape, "budget": 16_000, "evaluations": 4, "dtype": "float32"}
     return TrialConfig(**tiny | changes)  # type: ignore[arg-type]
 
 

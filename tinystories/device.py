@@ -8,8 +8,7 @@ import sys
 
 import torch
 
-MEMORY_SHARE = 0.8
-"""Share of the memory that training may plan with; the rest is for fragments, libraries and other processes."""
+from tinystories.models.size import MEMORY_SHARE
 
 
 def choose(name: str) -> torch.device:

@@ -149,14 +149,12 @@ def largest_micro_batch(config: ModelConfig, batch_size: int, *, dtype: torch.dt
         batch_size: sequences in an update.
     """
     room = memory_bytes(device)
-    return max(
-        (
-            size
-            for size in divisors(batch_size)
-            if training_bytes(config, size, bytes_per_number=dtype.itemsize) <= room
-        ),
-        default=1,
-    )
+
+    def fits(sequences: int) -> bool:
+        needed = training_bytes(config, sequences, bytes_per_number=dtype.itemsize, device=device.type)
+        return needed <= room
+
+    return max(filter(fits, divisors(batch_size)), default=1)
 
 
 def _device(model: GPTNeo) -> torch.device:

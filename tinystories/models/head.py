@@ -10,9 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-CHUNK_BYTES = {"cpu": 4 * 2**20, "cuda": 512 * 2**20}
-"""Float32 logits that are in memory at a time: on a CPU they should stay in its cache, on a GPU they should fill it.
-[byte]"""
+from tinystories.models.size import CHUNK_BYTES
 
 
 def losses(hidden_ND: Tensor, weight_VD: Tensor, targets_N: Tensor) -> Tensor:
@@ -90,7 +88,8 @@ class _LinearCrossEntropy(torch.autograd.Function):
     def backward(ctx: Any, slope: Tensor) -> tuple[Tensor, Tensor, None, None]:
         hidden_gradient_ND, weight_gradient_VD = ctx.saved_tensors
         slope = slope / len(hidden_gradient_ND)
-        return hidden_gradient_ND * slope.to(hidden_gradient_ND.dtype), weight_gradient_VD * slope, None, None
+        # In place, as a second V x D would be the peak of small models; autograd refuses a second backward pass.
+        return hidden_gradient_ND * slope.to(hidden_gradient_ND.dtype), weight_gradient_VD.mul_(slope), None, None
 
 
 def _chunks(hidden_ND: Tensor, vocab_size: int, kernels: Kernels) -> list[tuple[slice, Kernels]]:

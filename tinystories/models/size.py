@@ -4,6 +4,11 @@ import math
 
 from tinystories.config import ModelConfig, TrialConfig
 
+CHUNK_BYTES = {"cpu": 16 * 2**20, "cuda": 512 * 2**20}
+"""Float32 logits that the head makes at a time: few enough to stay in a CPU's cache, enough to fill a GPU. [byte]"""
+MEMORY_SHARE = 0.8
+"""Share of a device's memory to plan with; the rest is for fragments, libraries and other processes."""
+
 
 def parameters(config: ModelConfig) -> int:
     """Numbers the model learns; the head is the token embedding and counts once."""
@@ -36,15 +41,26 @@ def flops_per_token(config: ModelConfig) -> int:
     return 6 * weights + 12 * config.depth * config.width * config.context
 
 
-def training_bytes(config: ModelConfig, sequences: int, *, bytes_per_number: int) -> int:
-    """Memory at the peak of a training step. [byte]
+def training_bytes(config: ModelConfig, sequences: int, *, bytes_per_number: int, device: str) -> int:
+    """Memory at the peak of a training step, which is where the backward pass begins. [byte]
+
+    16 for every parameter: itself, its gradient and two moments of AdamW, all float32. Every layer keeps 16 vectors
+    of its width for each token (residual stream, norm, query, key, value and attention's output 8, MLP 8), of which
+    the inputs of both norms are float32, and its matrices in lower precision. The backward pass of one layer takes
+    10.5 float32 vectors at its peak, unless the chunks of the head take more before it. Agrees with the peak that
+    PyTorch counts within a tenth: tests/models/test_size.py.
 
     Args:
         sequences: full contexts in a micro-batch.
         bytes_per_number: 4 in float32, 2 in bfloat16.
+        device: cpu or cuda.
     """
-    tokens = sequences * config.context
-    return 16 * parameters(config) + config.depth * 17 * config.width * bytes_per_number * tokens
+    vectors = sequences * config.context * config.width
+    kept = vectors * (14 * bytes_per_number + 2 * 4)
+    copies = _matrices(config) * bytes_per_number if bytes_per_number < 4 else 0
+    logits = 4 * sequences * config.context * config.vocab_size
+    passing = max(42 * vectors, 2 * min(logits, CHUNK_BYTES[device]))
+    return 16 * parameters(config) + config.depth * (kept + copies) + passing
 
 
 def flops_per_step(trial: TrialConfig, vocab_size: int) -> int:
