@@ -1,12 +1,17 @@
 """What many tests share."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
 
 # Tiny models lose more by waiting for threads than they gain; read by torch when it is imported.
 os.environ["OMP_NUM_THREADS"] = "1"
+
+# What tests compile is kept for the length of a run, and not among the user's own.
+_compiled = tempfile.TemporaryDirectory(prefix="compiled-")
+os.environ["TORCHINDUCTOR_CACHE_DIR"] = _compiled.name
 
 from tinystories.data.dataset import Dataset, open_dataset
 from tinystories.data.make_dataset import make_stories

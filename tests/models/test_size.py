@@ -1,13 +1,23 @@
+import itertools
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode, addmm_flop
 
 from tinystories.config import ModelConfig, TrialConfig
 from tinystories.models.model import GPTNeo
-from tinystories.models.size import flops_per_step, flops_per_token, non_embedding_parameters, parameters, steps
+from tinystories.models.size import (
+    flops_per_step,
+    flops_per_token,
+    non_embedding_parameters,
+    parameters,
+    steps,
+    training_bytes,
+)
 
 IN_PLACE = {torch.ops.aten.addmm_: addmm_flop.__wrapped__}
 """PyTorch's counter knows the product that adds to another tensor, but not the one that adds to itself."""
@@ -83,3 +93,31 @@ def test_steps_are_unknown_when_the_clock_decides() -> None:
 def test_budget_shorter_than_its_evaluations_is_refused(axis: str, per_step: int) -> None:
     with pytest.raises(ValueError, match=r"allowed: at least one for each of the 3 evaluations"):
         steps(trial(axis=axis, budget=2 * per_step), 50)
+
+
+def measured_peak(config: ModelConfig, sequences: int, dtype: torch.dtype) -> int:
+    """Most memory that PyTorch had allocated at a time in a forward and a backward pass. [byte]"""
+    model = GPTNeo(config, dtype=dtype)
+    tokens_BL = torch.zeros(sequences, config.context, dtype=torch.long)
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        model.loss(tokens_BL, tokens_BL).backward()
+    assert profiler.profiler is not None
+    changes = [event.nbytes() for event in profiler.profiler.kineto_results.events() if event.name() == "[memory]"]
+    return max(itertools.accumulate(changes))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(
+    ("depth", "width", "heads", "vocab_size", "window"),
+    [(1, 128, 4, 500, 256), (8, 64, 4, 500, 256), (4, 128, 16, 500, 64), (2, 128, 4, 8000, 256)],
+)
+def test_memory_estimate_is_what_pytorch_allocates(
+    depth: int, width: int, heads: int, vocab_size: int, window: int, dtype: torch.dtype
+) -> None:
+    """Weights and moments of the optimiser, which stand there before, are left out on both sides."""
+    config = ModelConfig(depth=depth, width=width, heads=heads, vocab_size=vocab_size, context=256, window=window)
+    peak = measured_peak(config, 8, dtype)
+
+    estimate = training_bytes(config, 8, bytes_per_number=dtype.itemsize, device="cpu") - 12 * parameters(config)
+
+    assert 0.95 < estimate / peak < 1.25

@@ -81,6 +81,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
                 weight_gradient_VD.addmm_(slopes_NV.t(), hidden_ND[chunk])
             else:  # products of lower precision are added up in float32
                 weight_gradient_VD += slopes_NV.t() @ hidden_ND[chunk]
+            del slopes_NV  # before the next ones are made
         ctx.save_for_backward(hidden_gradient_ND, weight_gradient_VD)
         return total / len(hidden_ND)
 
