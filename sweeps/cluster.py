@@ -14,6 +14,9 @@ ANSWER_SECONDS = 25
 GPU_SECONDS = 1800
 """How long the first GPU node of an autoscaled cluster may take to start. [s]"""
 
+SLOT_BYTES = 900 * 2**20
+"""Control processes of one slot, all on the head (measured). [byte]"""
+
 SETTINGS = {
     # Tune's own result files, tables and metric checks: the sweep's files and view replace them.
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
@@ -114,7 +117,7 @@ def gpu_bytes() -> int:
     """Memory of the cluster's smallest GPU; waits for the first one if the autoscaler has still to start it. [byte]
 
     Raises:
-        ValueError: none came within half an hour.
+        ValueError: none came within half an hour, or PyTorch cannot use one of them.
     """
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -123,14 +126,17 @@ def gpu_bytes() -> int:
     def measure() -> int:
         import torch
 
-        return torch.cuda.get_device_properties(0).total_memory
+        return torch.cuda.get_device_properties(0).total_memory if torch.cuda.is_available() else 0
 
     here = [node["NodeID"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("GPU")]
     places = [{"scheduling_strategy": NodeAffinitySchedulingStrategy(node, soft=False)} for node in here] or [{}]
     try:
-        return min(ray.get([measure.options(**place).remote() for place in places], timeout=GPU_SECONDS))
+        smallest = min(ray.get([measure.options(**place).remote() for place in places], timeout=GPU_SECONDS))
     except ray.exceptions.GetTimeoutError:
-        raise ValueError(f"no GPU came within {GPU_SECONDS} s; trials_per_gpu: 0 trains on CPUs") from None
+        raise ValueError(f"no GPU came within {GPU_SECONDS} s; --set trials_per_gpu=0 trains on CPUs") from None
+    if not smallest:
+        raise ValueError("PyTorch cannot use a GPU that Ray counts: see its driver; --set trials_per_gpu=0 trains on CPUs")
+    return smallest
 
 
 def slots(cpus_per_trial: int, trials_per_gpu: int) -> tuple[int, float]:
@@ -151,6 +157,7 @@ def slots(cpus_per_trial: int, trials_per_gpu: int) -> tuple[int, float]:
         wanted = "a GPU with cpus_per_trial" if trials_per_gpu else "cpus_per_trial"
         found = {key: value for key, value in ray.cluster_resources().items() if key in ("CPU", "GPU")}
         raise ValueError(f"{wanted} {cpus_per_trial}: no node has that much; the whole cluster has {found}")
+    count = max(1, min(count, _held_by_head()))
     # Ray counts in ten-thousandths; rounded up, the last trial of a GPU would not fit.
     return count, math.floor(10_000 / trials_per_gpu) / 10_000 if trials_per_gpu else 0.0
 
@@ -159,6 +166,14 @@ def _fitting(resources: dict[str, float], cpus: int, trials_per_gpu: int) -> int
     """Trials that fit into these resources."""
     by_cpu = int(resources.get("CPU", 0) // cpus)
     return min(by_cpu, int(resources.get("GPU", 0)) * trials_per_gpu) if trials_per_gpu else by_cpu
+
+
+def _held_by_head() -> int:
+    """Slots whose control processes fit into the head's memory, as Ray counts it."""
+    import ray
+
+    heads = [node["Resources"] for node in ray.nodes() if "node:__internal_head__" in node["Resources"]]
+    return int(heads[0]["memory"] // SLOT_BYTES)
 
 
 def _possible() -> dict[str, Any]:

@@ -14,6 +14,8 @@ from tinystories.config import AXES, TrialConfig, parse_number
 WandbMode = Literal["auto", "online", "offline", "disabled"]
 METRICS = ("val_loss", "val_bpb")
 SHAPE = ("depth", "width", "heads")
+MOST_PER_GPU = 100
+"""Trials on one GPU: Ray counts shares of it in ten-thousandths."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -270,8 +272,8 @@ def _data(raw: Any) -> str | StoriesData | None:
 def _trials_per_gpu(raw: Any) -> int | None:
     if raw == "auto":
         return None
-    if isinstance(raw, bool) or not isinstance(raw, int) or raw < 0:
-        raise ValueError(f"trials_per_gpu {raw!r}: auto, a whole number above 0, or 0 for CPUs alone")
+    if isinstance(raw, bool) or not isinstance(raw, int) or not 0 <= raw <= MOST_PER_GPU:
+        raise ValueError(f"trials_per_gpu {raw!r}: auto, a whole number up to {MOST_PER_GPU}, or 0 for CPUs alone")
     return raw
 
 

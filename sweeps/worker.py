@@ -106,7 +106,7 @@ def serve(settings: dict[str, Any]) -> None:
 
     mailbox, config = settings["mailbox"], settings["config"]
     torch.set_num_threads(config.cpus)
-    if config.gpus:
+    if config.gpus and torch.cuda.is_available():
         torch.cuda.set_per_process_memory_fraction(config.gpus)
     try:
         dataset = _open_data(config)
@@ -116,7 +116,7 @@ def serve(settings: dict[str, Any]) -> None:
     _send(mailbox, READY)
     while (job := ray.get(mailbox.get.remote("to_worker"))) != QUIT:
         if isinstance(job, Job):
-            _run(job, dataset, mailbox, config.shared_code)
+            _run(job, dataset, mailbox, config)
             give_memory_back()
 
 
@@ -133,7 +133,7 @@ def _open_data(config: SlotConfig) -> "Dataset":
     return dataset
 
 
-def _run(job: Job, dataset: "Dataset", mailbox: Any, shared_code: str | None) -> None:
+def _run(job: Job, dataset: "Dataset", mailbox: Any, config: SlotConfig) -> None:
     """Train one trial; whatever its configuration does wrong becomes an answer.
 
     Raises:
@@ -143,7 +143,7 @@ def _run(job: Job, dataset: "Dataset", mailbox: Any, shared_code: str | None) ->
     import torch
 
     try:
-        for report in _train(job, dataset, shared_code):
+        for report in _train(job, dataset, config):
             _send(mailbox, report)
             if report.ends(job) or ray.get(mailbox.get.remote("to_worker")) == STOP:
                 return
@@ -157,7 +157,7 @@ def _run(job: Job, dataset: "Dataset", mailbox: Any, shared_code: str | None) ->
         _send(mailbox, _failure(error))
 
 
-def _train(job: Job, dataset: "Dataset", shared_code: str | None) -> Iterator[Report]:
+def _train(job: Job, dataset: "Dataset", config: SlotConfig) -> Iterator[Report]:
     """Evaluations of one trial, from its last checkpoint on, which is reported again."""
     from tinystories import checkpoint
     from tinystories.trainer import Trainer
@@ -166,7 +166,8 @@ def _train(job: Job, dataset: "Dataset", shared_code: str | None) -> Iterator[Re
     resume = checkpoint.load(latest) if latest else None
     if resume:
         yield Report(metrics=resume.metrics, checkpoint=checkpoint.best(job.checkpoints) or "")
-    trainer = Trainer(job.config, dataset, resume=resume, shared_code=shared_code)
+    device = "auto" if config.gpus else "cpu"  # Ray hides no GPU from a worker that has none
+    trainer = Trainer(job.config, dataset, resume=resume, device=device, shared_code=config.shared_code)
     for metrics in trainer.run():
         if not metrics.diverged:
             checkpoint.save(trainer.checkpoint(), job.checkpoints)

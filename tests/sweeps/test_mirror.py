@@ -48,3 +48,10 @@ def test_a_storage_that_does_not_answer_stops_nothing(tmp_path: Path, monkeypatc
 
     with pytest.raises(OSError, match="bucket"):
         unreachable.copy()
+
+
+def test_machines_share_compiled_code_only_through_a_storage(tmp_path: Path) -> None:
+    folder, uri = RunFolder(tmp_path / "here"), (tmp_path / "bucket").as_uri()
+
+    assert Mirror(folder, None).compiled is None
+    assert Mirror(folder, uri).compiled == f"{uri}/compiled"

@@ -1,5 +1,6 @@
 """Whole sweeps on a real local Ray: what the terminal shows, what the files hold, what kills and bad input leave."""
 
+import json
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from typing import Any
 
 import optuna
 import pytest
+import torch
 import yaml
 from optuna.trial import TrialState
 
@@ -27,6 +29,8 @@ from .examples import minimal
 SWEEP = Path(run.__file__)
 DEADLINE = 240
 """Far more than any step takes, so that a hang is a failure. [s]"""
+EVALUATIONS = 9
+"""Of a full trial."""
 
 
 @pytest.fixture(scope="module")
@@ -179,6 +183,44 @@ def test_no_kill_loses_anything(workplace: Path) -> None:
     rows = read_results(root / "results.csv")
     assert [replace(row, checkpoint="") for row in rows[:4]] == [replace(row, checkpoint="") for row in results]
     assert [row.trial_id for row in rows[4:]] == ["0004"]
+
+
+def followed(process: "subprocess.Popen[str]", root: Path) -> int:
+    """Wait for a sweep to end well; the most trials seen between their first evaluation and their last but one."""
+    most = 0
+    while process.poll() is None:
+        lengths = [len(curve) for curve in read_curves(root / "curves.csv").values()]
+        most = max(most, sum(length < EVALUATIONS for length in lengths))
+        time.sleep(0.1)
+    status, output = finish(process)
+    assert status == 0, output
+    return most
+
+
+@pytest.mark.slow
+def test_trials_that_share_a_gpu_end_like_those_that_have_it_alone(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Ray takes the number of GPUs from here, and PyTorch what there is; without any, trials fall back to the CPU.
+    monkeypatch.setenv("RAY_OVERRIDE_RESOURCES", json.dumps({"CPU": 2, "GPU": 1}))
+    parameters = {"depth": {"values": [1, 2]}, "width": {"values": [16, 32]}, "heads": {"values": [2]}}
+    trial = {"tokens": "80k", "context": 32, "batch_size": 4, "dtype": "float32", "evaluations": EVALUATIONS}
+    losses = {}
+    for name, trials_per_gpu in (("packed", 2), ("alone", 1)):
+        file = write(workplace, name, parameters=parameters, trial=trial, trials_per_gpu=trials_per_gpu)
+        root = workplace / "runs" / name
+        assert followed(start(workplace, file), root) == trials_per_gpu
+        curves = read_curves(root / "curves.csv")
+        losses[name] = {
+            result.shape: [metrics.val_loss for metrics in curves[result.trial_id]]
+            for result in read_results(root / "results.csv")
+        }
+
+    assert len(losses["alone"]) == 4
+    assert losses["packed"].keys() == losses["alone"].keys()
+    rounding = 1e-3 if torch.cuda.is_available() else 0  # a CPU repeats to the bit
+    for shape, curve in losses["alone"].items():
+        assert losses["packed"][shape] == pytest.approx(curve, rel=rounding, abs=0)
 
 
 def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:

@@ -74,10 +74,10 @@ def test_a_name_may_look_like_a_number(tmp_path: Path) -> None:
 def test_overrides_replace_nested_entries(tmp_path: Path) -> None:
     file = tmp_path / "sweep.yaml"
     file.write_text(yaml.safe_dump(minimal()))
-    overrides = ["trial.tokens=1M", "wandb=disabled", "parameters.depth.values=[3]"]
+    overrides = ["trial.tokens=1M", "wandb=disabled", "parameters.depth.values=[3]", "trials_per_gpu=2"]
     spec, raw = specs.load(file, overrides)
 
-    assert (spec.trial["budget"], spec.wandb) == (1e6, "disabled")
+    assert (spec.trial["budget"], spec.wandb, spec.trials_per_gpu) == (1e6, "disabled", 2)
     assert spec.space.parameters["depth"] == Choice(values=(3,))
     assert specs.parse(raw) == spec
 
@@ -89,10 +89,24 @@ def test_built_in_stories_have_a_folder_of_their_own() -> None:
     assert spec.data.folder != StoriesData(stories=101, tokenizer="bpe:300").folder
 
 
+@pytest.mark.parametrize(("given", "meant"), [(None, None), ("auto", None), (4, 4), (0, 0)])
+def test_trials_share_a_gpu_as_told_or_as_memory_allows(given: str | int | None, meant: int | None) -> None:
+    assert specs.parse(minimal(trials_per_gpu=given)).trials_per_gpu == meant
+
+
+@pytest.mark.parametrize("value", ["many", -1, 1.5, True, 101])
+def test_a_number_of_trials_for_a_gpu_that_means_nothing_is_refused(value: str | float) -> None:
+    allowed = "auto, a whole number up to 100, or 0 for CPUs alone"
+
+    with pytest.raises(ValueError, match=f"^trials_per_gpu {value!r}: {allowed}$"):
+        specs.parse(minimal(trials_per_gpu=value))
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"colour": "red"}, "unknown key 'colour' in the sweep; known: name, metric"),
+        ({"gpus_per_trial": 1}, "unknown key 'gpus_per_trial' in the sweep; known: .*, trials_per_gpu,"),
         ({"trial": {"tokens": 1, "contxt": 2}}, "unknown key 'contxt' in trial; known: tokens, flops"),
         ({"name": None}, "no 'name'"),
         ({"name": "a/b"}, "name 'a/b'"),

@@ -1,0 +1,17 @@
+"""A Ray cluster with a GPU, on machines with and without one."""
+
+from collections.abc import Iterator
+
+import pytest
+import ray
+
+
+@pytest.fixture(scope="module")
+def ray_with_a_gpu() -> Iterator[None]:
+    """A local Ray with two cores, 8 GiB and one GPU: it takes our word, and PyTorch sees what there really is."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_AUTH_MODE", "disabled")
+        machine = {"num_cpus": 2, "num_gpus": 1, "_memory": 8 * 2**30}
+        ray.init(address="local", include_dashboard=False, log_to_driver=False, **machine)
+        yield
+        ray.shutdown()

@@ -1,0 +1,35 @@
+"""A sweep goes on in its folder on other hardware, unless that changes what its trials are compared by."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from sweeps import claim
+from sweeps import spec as specs
+from sweeps.results import RunFolder
+
+from .examples import minimal
+
+HARDWARE = [{"cpus_per_trial": 2}, {"trials_per_gpu": 2}]
+
+
+def begun(root: Path, budget: dict[str, str]) -> RunFolder:
+    folder = RunFolder(root)
+    folder.spec.write_text(yaml.safe_dump(minimal(trial=budget)))
+    return folder
+
+
+@pytest.mark.parametrize("change", HARDWARE)
+def test_a_sweep_by_tokens_goes_on_with_another_share_of_the_machine(tmp_path: Path, change: dict[str, int]) -> None:
+    budget = {"tokens": "20k"}
+
+    claim.check_spec(begun(tmp_path, budget), specs.parse(minimal(trial=budget, **change)))
+
+
+@pytest.mark.parametrize("change", HARDWARE)
+def test_a_sweep_by_seconds_does_not(tmp_path: Path, change: dict[str, int]) -> None:
+    budget = {"seconds": "60"}
+
+    with pytest.raises(ValueError, match=f"holds another sweep: {next(iter(change))} is"):
+        claim.check_spec(begun(tmp_path, budget), specs.parse(minimal(trial=budget, **change)))
