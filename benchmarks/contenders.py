@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import random_tokens
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -32,20 +33,9 @@ PEAK_RUNS = 9
 def ours(job: Job) -> None:
     """This project's Trainer; compiled, its second step compiles."""
     from tinystories.config import TrialConfig
-    from tinystories.data.dataset import Dataset
     from tinystories.trainer import Trainer
 
     logging.getLogger("tinystories").addHandler(_Refusal())
-    tokens = np.memmap(job.tokens, dtype=np.uint16, mode="r")
-    dataset = Dataset(
-        folder=Path(job.tokens).parent,
-        vocab_size=job.vocab_size,
-        tokenizer="random",
-        fingerprint="random",
-        train=tokens,
-        valid=tokens,
-        valid_bytes=len(tokens),
-    )
     config = TrialConfig(
         depth=job.depth,
         width=job.width,
@@ -55,7 +45,9 @@ def ours(job: Job) -> None:
         budget=1e12,
         evaluations=1,
     )
-    trainer = Trainer(config, dataset, device=job.device, compiled=job.compiled)
+    trainer = Trainer(
+        config, random_tokens.read(Path(job.tokens), job.vocab_size), device=job.device, compiled=job.compiled
+    )
     for _ in _pace(job, dtype=trainer.precision, settling=2 if job.compiled else 0):
         trainer.update()
 

@@ -16,12 +16,11 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
-import numpy as np
+import random_tokens
 import torch
 from rich.progress import track
 
 from tinystories.config import TrialConfig
-from tinystories.data.dataset import Dataset
 from tinystories.trainer import Trainer
 
 WINDOWS = 3
@@ -55,9 +54,9 @@ def together(count: int, options: argparse.Namespace) -> float:
     """Speed of so many trials at a time, added up; the median over windows. [token/s]"""
     context = multiprocessing.get_context("spawn")  # a CUDA context does not survive a fork
     with tempfile.TemporaryDirectory() as folder:
-        tokens = np.random.default_rng(0).integers(VOCABULARY, size=2**20, dtype=np.uint16)
-        tokens.tofile(f"{folder}/tokens.bin")
-        runs = [(options, f"{folder}/tokens.bin", 1 / count)] * count
+        tokens = Path(folder, "tokens.bin")
+        random_tokens.write(tokens, VOCABULARY, 2**20)
+        runs = [(options, tokens, 1 / count)] * count
         with ProcessPoolExecutor(
             count, mp_context=context, initializer=_meet_at, initargs=(context.Barrier(count),)
         ) as pool:
@@ -71,13 +70,15 @@ def _meet_at(barrier: Barrier) -> None:
     meeting = barrier
 
 
-def train(run: tuple[argparse.Namespace, str, float]) -> list[float]:
+def train(run: tuple[argparse.Namespace, Path, float]) -> list[float]:
     """One trial: its speed in every window. [token/s]"""
     options, path, share = run
     if options.device == "cuda":
         torch.cuda.set_per_process_memory_fraction(share)
     torch.set_num_threads(1)
-    trainer = Trainer(_config(options), _dataset(path), device=options.device, compiled=options.device == "cuda")
+    trainer = Trainer(
+        _config(options), random_tokens.read(path, VOCABULARY), device=options.device, compiled=options.device == "cuda"
+    )
     for _ in range(WARM_UP):
         trainer.update()
     speeds = []
@@ -106,19 +107,6 @@ def _config(options: argparse.Namespace) -> TrialConfig:
         budget=1e12,
         context=256,
         batch_size=options.batch_size,
-    )
-
-
-def _dataset(path: str) -> Dataset:
-    tokens = np.memmap(path, dtype=np.uint16, mode="r")
-    return Dataset(
-        folder=Path(path).parent,
-        vocab_size=VOCABULARY,
-        tokenizer="random",
-        fingerprint="random",
-        train=tokens,
-        valid=tokens,
-        valid_bytes=len(tokens),
     )
 
 

@@ -9,6 +9,7 @@ import argparse
 import statistics
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Literal, get_args
 
 import torch
 from rich.progress import track
@@ -18,7 +19,8 @@ from tinystories.data.dataset import open_dataset
 from tinystories.trainer import Trainer
 
 SEEDS = (0, 1, 2)
-DTYPES = ("float32", "bfloat16")
+Precision = Literal["float32", "bfloat16"]
+DTYPES: tuple[Precision, ...] = get_args(Precision)
 
 
 def main() -> None:
@@ -31,9 +33,10 @@ def main() -> None:
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
     parser.add_argument("--processes", type=int, default=2, help="runs at a time (default: 2)")
     options = parser.parse_args()
-    runs = [(options, dtype, seed) for seed in SEEDS for dtype in DTYPES]
+    kinds = [(dtype, seed) for seed in SEEDS for dtype in DTYPES]
     with ProcessPoolExecutor(options.processes) as pool:
-        losses = dict(zip([run[1:] for run in runs], track(pool.map(train, runs), total=len(runs)), strict=True))
+        runs = pool.map(train, [(options, *kind) for kind in kinds])
+        losses = dict(zip(kinds, track(runs, total=len(kinds)), strict=True))
     print(f"| seed | {' | '.join(DTYPES)} | difference |\n|---|---|---|---|")
     differences = []
     for seed in SEEDS:
@@ -44,7 +47,7 @@ def main() -> None:
     print(f"\nmean difference {statistics.mean(differences):+.4f}, spread of float32 over seeds (sd) {noise:.4f}")
 
 
-def train(run: tuple[argparse.Namespace, str, int]) -> float:
+def train(run: tuple[argparse.Namespace, Precision, int]) -> float:
     """Final validation loss of one run. [nat/token]"""
     options, dtype, seed = run
     torch.set_num_threads(1)

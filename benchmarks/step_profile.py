@@ -1,4 +1,4 @@
-"""Where the time of a training step goes, and what it could not be faster than.
+"""Where the time of a float32 training step on a CPU goes, and what it could not be faster than.
 
     python benchmarks/step_profile.py --shape 4x128
 
@@ -9,15 +9,14 @@ would allow by themselves at the measured peak of the machine; and the largest s
 import argparse
 import tempfile
 import time
-from collections import Counter
+from collections import defaultdict
 from pathlib import Path
 
-import numpy as np
+import random_tokens
 import torch
 from torch.profiler import ProfilerActivity, profile
 
 from tinystories.config import TrialConfig
-from tinystories.data.dataset import Dataset
 from tinystories.models.size import flops_per_token
 from tinystories.trainer import Trainer
 
@@ -44,13 +43,13 @@ def main() -> None:
             for _ in range(STEPS):
                 trainer.update()
         peak = max(before, _peak())
-    times = {event.key: event.self_cpu_time_total / 1e3 / STEPS for event in profiler.key_averages()}  # type: ignore[attr-defined]
+    times = {event.key: event.self_cpu_time_total / 1e3 / STEPS for event in profiler.key_averages()}
     _show(trainer, times, peak)
 
 
 def _show(trainer: Trainer, times: dict[str, float], peak: float) -> None:
     """Print the groups, the floor and the largest entries; times are of one step. [ms]"""
-    groups: Counter[str] = Counter()
+    groups: dict[str, float] = defaultdict(float)
     for name, milliseconds in times.items():
         kind = "attention" if "scaled_dot_product" in name else "matrix products" if name in PRODUCTS else "all else"
         groups[kind] += milliseconds
@@ -58,7 +57,7 @@ def _show(trainer: Trainer, times: dict[str, float], peak: float) -> None:
     tokens = trainer.config.tokens_per_step
     floor = peak / flops_per_token(trainer.model.config)
     print("| of one step | ms | share |\n|---|---|---|")
-    for kind, milliseconds in groups.most_common():
+    for kind, milliseconds in sorted(groups.items(), key=lambda entry: -entry[1]):
         print(f"| {kind} | {milliseconds:.1f} | {milliseconds / total:.0%} |")
     print(
         f"\n{1e3 * tokens / total:,.0f} tokens/s under the profiler; peak {peak / 1e9:.0f} GFLOP/s of a large product"
@@ -81,16 +80,8 @@ def _peak() -> float:
 
 def _trainer(options: argparse.Namespace, folder: Path) -> Trainer:
     depth, _, width = options.shape.partition("x")
-    tokens = np.random.default_rng(0).integers(options.vocab, size=2**20, dtype=np.uint16)
-    dataset = Dataset(
-        folder=folder,
-        vocab_size=options.vocab,
-        tokenizer="random",
-        fingerprint="random",
-        train=tokens,  # type: ignore[arg-type]
-        valid=tokens,  # type: ignore[arg-type]
-        valid_bytes=len(tokens),
-    )
+    tokens = folder / "tokens.bin"
+    random_tokens.write(tokens, options.vocab, 2**20)
     config = TrialConfig(
         depth=int(depth),
         width=int(width),
@@ -98,8 +89,9 @@ def _trainer(options: argparse.Namespace, folder: Path) -> Trainer:
         budget=1e12,
         context=256,
         batch_size=options.batch_size,
+        dtype="float32",
     )
-    return Trainer(config, dataset, device="cpu", compiled=options.compiled)
+    return Trainer(config, random_tokens.read(tokens, options.vocab), device="cpu", compiled=options.compiled)
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import random_tokens
 from comparison import OURS, Record, table, write_figure, write_json
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -177,8 +177,7 @@ class Stage:
             "CUDA_VISIBLE_DEVICES": os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0],
         }
         for vocab in options.vocab:
-            tokens = np.random.default_rng(0).integers(vocab, size=TOKENS, dtype=np.uint16)
-            tokens.tofile(self._tokens(vocab))
+            random_tokens.write(self._tokens(vocab), vocab, TOKENS)
 
     @property
     def turns(self) -> int:

@@ -135,7 +135,9 @@ def gpu_bytes() -> int:
     except ray.exceptions.GetTimeoutError:
         raise ValueError(f"no GPU came within {GPU_SECONDS} s; --set trials_per_gpu=0 trains on CPUs") from None
     if not smallest:
-        raise ValueError("PyTorch cannot use a GPU that Ray counts: see its driver; --set trials_per_gpu=0 trains on CPUs")
+        raise ValueError(
+            "PyTorch cannot use a GPU that Ray counts: see its driver; --set trials_per_gpu=0 trains on CPUs"
+        )
     return smallest
 
 

@@ -1,10 +1,8 @@
 """How many trials share one GPU: as many as its memory holds of the sweep's largest."""
 
 from sweeps.spec import Spec
-from tinystories.models.size import MEMORY_SHARE, training_bytes
+from tinystories.models.size import MEMORY_SHARE, PROCESS_BYTES, training_bytes
 
-PROCESS_BYTES = 700 * 2**20
-"""What CUDA and its libraries take for each process. Expected, not measured yet. [byte]"""
 MOST = 8
 """Trials on one GPU beyond which its processes would mostly wait for each other. Expected, not measured yet."""
 

@@ -53,6 +53,8 @@ class Slot(tune.Trainable):
             run_config=train.RunConfig(
                 name=f"slot-{ray.get_runtime_context().get_actor_id()}",
                 storage_path=self._slot.storage,
+                # The worker trains in a thread of its own, whose large tensors glibc would hand back to the kernel.
+                worker_runtime_env={"env_vars": {"MALLOC_ARENA_MAX": "1"}},
                 failure_config=train.FailureConfig(max_failures=0, controller_failure_limit=0),
             ),
         )

@@ -1,7 +1,7 @@
 """What many tests share."""
 
 import os
-import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,12 +9,25 @@ import pytest
 # Tiny models lose more by waiting for threads than they gain; read by torch when it is imported.
 os.environ["OMP_NUM_THREADS"] = "1"
 
-# What tests compile is kept for the length of a run, and not among the user's own.
-_compiled = tempfile.TemporaryDirectory(prefix="compiled-")
-os.environ["TORCHINDUCTOR_CACHE_DIR"] = _compiled.name
+import torch
 
 from tinystories.data.dataset import Dataset, open_dataset
 from tinystories.data.make_dataset import make_stories
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_code(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What tests compile is kept for the length of a run, and not among the user's own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path_factory.mktemp("compiled")))
+        yield
+
+
+@pytest.fixture(autouse=True)
+def on_cpu_unless_marked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine with a GPU runs the same tests as one without, and those marked `gpu` besides."""
+    if "gpu" not in request.keywords:
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
 
 
 @pytest.fixture(scope="session")

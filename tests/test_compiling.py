@@ -16,9 +16,26 @@ TRIAL = TrialConfig(depth=4, width=128, heads=4, budget=1e6)
 
 
 @pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "here"))
-    return tmp_path / "here"
+def shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Where machines share code; the first of them begins."""
+    move_to("here", tmp_path, monkeypatch)
+    return str(tmp_path / "shared")
+
+
+def move_to(machine: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Go on as another machine, which has a cache of its own."""
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(folder / machine))
+
+
+def compile_here(shared: str | None) -> list[str]:
+    """Compile, if there is nothing yet: writes a file where the compiler would; the files that were there before."""
+    with compiling.kept("code", device=CPU, shared=shared):
+        cache = Path(os.environ["TORCHINDUCTOR_CACHE_DIR"])
+        found = [path.name for path in cache.rglob("*.so")]
+        if not found:
+            (cache / "ab").mkdir(parents=True)
+            (cache / "ab" / "kernel.so").write_bytes(b"machine code")
+    return found
 
 
 @pytest.mark.parametrize("device", [CPU, CUDA])
@@ -57,45 +74,65 @@ def test_depth_does_not_name_code_but_all_else_does() -> None:
     assert len({named(), *others}) == 9
 
 
+def test_code_is_found_again_on_the_same_machine(shared: str) -> None:
+    assert compile_here(None) == []
+    assert compile_here(None) == ["kernel.so"]
+    assert not Path(shared).exists()
+
+
 def test_code_of_one_machine_is_unpacked_on_another_of_its_kind(
-    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    shared: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shared = str(tmp_path / "shared")
-    with compiling.kept("code", device=CPU, shared=shared):
-        (cache / "ab").mkdir(parents=True)
-        (cache / "ab" / "kernel.so").write_bytes(b"machine code")
+    compile_here(shared)
+    move_to("there", tmp_path, monkeypatch)
 
-    there = tmp_path / "there"
-    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(there))
-    with compiling.kept("code", device=CPU, shared=shared):
-        assert (there / "ab" / "kernel.so").read_bytes() == b"machine code"
-
-    assert len(list((tmp_path / "shared").iterdir())) == 1
-    assert not [path for path in there.iterdir() if path.name.endswith(".lock") or path.name.startswith("tmp")]
+    assert compile_here(shared) == ["kernel.so"]
+    assert len(list(Path(shared).iterdir())) == 1
 
 
-def test_machine_of_another_kind_makes_its_own(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shared = str(tmp_path / "shared")
-    with compiling.kept("code", device=CPU, shared=shared):
-        cache.mkdir(exist_ok=True)
-        (cache / "kernel.so").write_bytes(b"machine code")
-
-    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "there"))
+def test_machine_of_another_kind_makes_its_own(shared: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    compile_here(shared)
     monkeypatch.setattr(compiling, "signature", lambda device: "another")
-    with compiling.kept("code", device=CPU, shared=shared):
-        assert not (tmp_path / "there" / "kernel.so").exists()
 
-    assert len(list((tmp_path / "shared").iterdir())) == 2
+    assert compile_here(shared) == []
+    assert len(list(Path(shared).iterdir())) == 2
 
 
-@pytest.mark.usefixtures("cache")
-def test_failed_compiling_is_neither_shared_nor_taken_for_done(tmp_path: Path) -> None:
-    shared = str(tmp_path / "shared")
-    with pytest.raises(ValueError, match="no"), compiling.kept("code", device=CPU, shared=shared):
-        raise ValueError("no")
+def test_failed_compiling_is_neither_shared_nor_found_again(shared: str) -> None:
+    def fail() -> None:
+        with compiling.kept("code", device=CPU, shared=shared):
+            compiled = Path(os.environ["TORCHINDUCTOR_CACHE_DIR"])
+            compiled.mkdir(parents=True)
+            (compiled / "half.so").write_bytes(b"machine")
+            raise ValueError("no compiler")
 
-    assert not (tmp_path / "shared").exists()
-    assert not (tmp_path / "here" / "code.done").exists()
+    with pytest.raises(ValueError, match="no compiler"):
+        fail()
+
+    assert not Path(shared).exists()
+    assert compile_here(None) == []
+
+
+def test_damaged_archive_costs_no_trial(
+    shared: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    compile_here(shared)
+    (archive,) = Path(shared).iterdir()
+    archive.write_bytes(archive.read_bytes()[:20])
+    move_to("there", tmp_path, monkeypatch)
+
+    assert compile_here(shared) == []
+    assert "cannot be read" in caplog.text
+
+
+def test_storage_that_cannot_be_written_costs_no_trial(
+    shared: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "shared").write_text("a file where a folder should be")
+
+    assert compile_here(shared) == []
+    assert compile_here(shared) == ["kernel.so"]
+    assert "is not shared" in caplog.text
 
 
 MEASURE = """
@@ -112,7 +149,6 @@ tokens = torch.randint(50, (4, 25))
 step = Step(model, batch_size=4, compiles=True)
 with compiling.kept(compiling.name(model.config, 4, model.dtype), device=torch.device("cpu"), shared=shared):
     step.compile(tokens[:, :-1], tokens[:, 1:])
-assert step.compiled
 print(counters["aot_autograd"]["autograd_cache_miss"], counters["aot_autograd"]["autograd_cache_hit"])
 """
 

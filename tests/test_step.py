@@ -6,22 +6,19 @@ from torch import Tensor
 
 from tinystories import step as step_module
 from tinystories.config import ModelConfig
+from tinystories.device import give_memory_back
 from tinystories.models.model import GPTNeo
-from tinystories.models.size import training_bytes
+from tinystories.models.size import parameters, training_bytes
 from tinystories.step import Step, largest_micro_batch
 
 CONFIG = ModelConfig(depth=2, width=16, heads=2, vocab_size=50, context=24, window=8)
 CPU = torch.device("cpu")
-cuda = [
-    pytest.mark.gpu,
-    pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"),
-]
 
 
-def make(*, batch_size: int = 8, compiles: bool = False, device: str = "cpu") -> tuple[Step, Tensor, Tensor]:
+def make(*, batch_size: int = 8, compiles: bool = False) -> tuple[Step, Tensor, Tensor]:
     torch.manual_seed(0)
-    model = GPTNeo(CONFIG).to(device)
-    tokens_BL = torch.randint(CONFIG.vocab_size, (batch_size, CONFIG.context + 1), device=device)
+    model = GPTNeo(CONFIG)
+    tokens_BL = torch.randint(CONFIG.vocab_size, (batch_size, CONFIG.context + 1))
     return Step(model, batch_size=batch_size, compiles=compiles), tokens_BL[:, :-1], tokens_BL[:, 1:]
 
 
@@ -31,8 +28,8 @@ def gradients(step: Step) -> list[Tensor]:
     return [gradient.clone() for gradient in taken if gradient is not None]
 
 
-def whole_batch(device: str = "cpu") -> tuple[Tensor, list[Tensor]]:
-    step, inputs_BL, targets_BL = make(device=device)
+def whole_batch() -> tuple[Tensor, list[Tensor]]:
+    step, inputs_BL, targets_BL = make()
     return step(inputs_BL, targets_BL), gradients(step)
 
 
@@ -144,9 +141,7 @@ def test_compiled_gradient_is_the_plain_one_and_its_code_serves_training_and_eva
     torch.testing.assert_close(gradients(step), expected, atol=1e-5, rtol=1e-4)
 
 
-def test_machine_that_cannot_compile_goes_on_without(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_failed_compiling_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     expected_loss, expected = whole_batch()
     step, inputs_BL, targets_BL = make(compiles=True)
 
@@ -154,52 +149,76 @@ def test_machine_that_cannot_compile_goes_on_without(
         raise RuntimeError("no compiler")
 
     monkeypatch.setattr(torch, "compile", fail)
-    step.compile(inputs_BL, targets_BL)
+    with pytest.raises(RuntimeError, match="no compiler"):
+        step.compile(inputs_BL, targets_BL)
     loss = step(inputs_BL, targets_BL)
 
-    assert "no compiler" in caplog.text
-    assert (step.compiled, step.pending) == (False, False)
+    assert not step.compiled
     torch.testing.assert_close(loss, expected_loss)
     torch.testing.assert_close(gradients(step), expected)
 
 
-@pytest.mark.parametrize("device", [pytest.param("cuda", marks=cuda)])
-def test_captured_gradient_is_the_plain_one(device: str) -> None:
-    expected_loss, expected = whole_batch(device)
-    step, inputs_BL, targets_BL = make(compiles=True, device=device)
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.filterwarnings("ignore:TensorFloat32")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_captured_gradient_is_the_plain_one(dtype: torch.dtype) -> None:
+    """Flex attention in the local layers, a compiled head, two micro-batches; float32 on the CPU is the measure."""
+    config = ModelConfig(depth=2, width=64, heads=2, vocab_size=512, context=256, window=64)
+    torch.manual_seed(0)
+    plain = GPTNeo(config)
+    tokens_BL = torch.randint(config.vocab_size, (8, config.context + 1))
+    inputs_BL, targets_BL = tokens_BL[:, :-1], tokens_BL[:, 1:]
+    expected_loss = plain.loss(inputs_BL, targets_BL)
+    expected_loss.backward()
+    model = GPTNeo(config, dtype=dtype)
+    model.load_state_dict(plain.state_dict())
+    step = Step(model.to("cuda"), batch_size=8, compiles=True)
     step.micro_batch = 4
+    inputs_BL, targets_BL = inputs_BL.cuda(), targets_BL.cuda()
     step(inputs_BL, targets_BL)
     step.clear()
-    step.compile(inputs_BL, targets_BL)
 
+    step.compile(inputs_BL, targets_BL)
+    assert step._captured is not None
     for _ in range(2):  # a second replay must not add to the first one's gradient
         step.clear()
         loss = step(inputs_BL, targets_BL)
 
-    torch.testing.assert_close(loss, expected_loss, atol=1e-4, rtol=1e-4)
-    torch.testing.assert_close(gradients(step), expected, atol=1e-3, rtol=1e-3)
+    tolerance = 1e-3 if dtype == torch.float32 else 3e-2
+    assert loss.item() == pytest.approx(expected_loss.item(), rel=tolerance)
+    for gradient, parameter in zip(gradients(step), plain.parameters(), strict=True):
+        assert parameter.grad is not None
+        assert (gradient.cpu() - parameter.grad).norm() < tolerance * parameter.grad.norm()
 
 
-@pytest.mark.parametrize("device", [pytest.param("cuda", marks=cuda)])
-def test_real_lack_of_memory_halves_the_micro_batch(device: str) -> None:
-    """The gradient of the batch is the same in the third of the memory that it wants."""
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_real_lack_of_memory_halves_the_micro_batch() -> None:
+    """The gradient of the batch is the same in a third of the memory that it wants; and the estimate holds."""
     config = ModelConfig(depth=4, width=256, heads=4, vocab_size=4096, context=256)
     torch.manual_seed(0)
-    model = GPTNeo(config).to(device)
-    tokens_BL = torch.randint(config.vocab_size, (64, config.context + 1), device=device)
+    model = GPTNeo(config).to("cuda")
+    tokens_BL = torch.randint(config.vocab_size, (64, config.context + 1), device="cuda")
     free = Step(model, batch_size=64, compiles=False)
-    expected = free(tokens_BL[:, :-1], tokens_BL[:, 1:])
+    torch.cuda.reset_peak_memory_stats()
+    expected_loss = free(tokens_BL[:, :-1], tokens_BL[:, 1:])
+    expected = [gradient.cpu() for gradient in gradients(free)]
     peak = torch.cuda.max_memory_allocated()
     free.clear()
-    torch.cuda.empty_cache()
+    give_memory_back()
 
     torch.cuda.set_per_process_memory_fraction(peak / 3 / torch.cuda.get_device_properties(0).total_memory)
     try:
         tight = Step(model, batch_size=64, compiles=False)
         tight.micro_batch = 64
         loss = tight(tokens_BL[:, :-1], tokens_BL[:, 1:])
+        found = [gradient.cpu() for gradient in gradients(tight)]
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
 
     assert tight.micro_batch < 64
-    torch.testing.assert_close(loss, expected, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(loss, expected_loss, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-2)
+    estimate = training_bytes(config, 64, bytes_per_number=4, device="cuda") - 8 * parameters(config)  # no moments yet
+    assert 0.9 < estimate / peak < 1.3

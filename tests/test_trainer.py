@@ -1,5 +1,8 @@
 import itertools
 import math
+import threading
+import weakref
+from collections import deque
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +18,7 @@ from tinystories.metrics import Metrics
 from tinystories.models.model import GPTNeo
 from tinystories.models.size import flops_per_step
 from tinystories.step import Step
-from tinystories.trainer import Trainer
+from tinystories.trainer import Trainer, _Look
 
 
 def make_trial(**changes: object) -> TrialConfig:
@@ -323,6 +326,62 @@ def test_lack_of_memory_in_the_middle_of_a_run_changes_no_loss(
     assert caplog.text.count("out of memory") == 2  # 16 sequences, 8, 4
     assert [(record.step, record.tokens) for record in records] == [(record.step, record.tokens) for record in expected]
     assert [record.val_loss for record in records] == pytest.approx([record.val_loss for record in expected], rel=1e-5)
+
+
+def test_machine_that_cannot_compile_trains_without(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    expected = list(Trainer(make_trial(), dataset, compiled=False).run())
+
+    def fail(*arguments: object, **options: object) -> None:
+        raise RuntimeError("no compiler")
+
+    monkeypatch.setattr(torch, "compile", fail)
+    records = list(Trainer(make_trial(window=16), dataset, compiled=True).run())
+
+    assert caplog.text.count("goes on without compiled code") == 1
+    assert "no compiler" in caplog.text
+    assert len(records) == len(expected)
+
+
+def test_evaluation_that_runs_out_of_memory_takes_smaller_batches(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = list(Trainer(make_trial(), dataset).run())
+    loss = GPTNeo.loss
+
+    def limited(self: GPTNeo, inputs_BL: torch.Tensor, targets_BL: torch.Tensor) -> torch.Tensor:
+        if len(inputs_BL) > 8 and not torch.is_grad_enabled():
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return loss(self, inputs_BL, targets_BL)
+
+    monkeypatch.setattr(GPTNeo, "loss", limited)
+    records = list(Trainer(make_trial(), dataset).run())
+
+    assert [record.val_loss for record in records] == pytest.approx([record.val_loss for record in expected], rel=1e-5)
+
+
+def test_trainer_that_is_let_go_is_gone_with_its_thread(dataset: Dataset) -> None:
+    threads = threading.active_count()
+    trainer = Trainer(make_trial(), dataset)
+    trainer.update()
+    model = weakref.ref(trainer.model)
+
+    del trainer
+
+    assert model() is None
+    assert threading.active_count() == threads
+
+
+def test_divergence_that_the_next_loss_hides_is_still_seen(dataset: Dataset) -> None:
+    """Losses are looked at late, and the run may have got better by then."""
+    trainer = Trainer(make_trial(), dataset)
+    trainer._first_loss = 4.0
+    looks = deque(_Look(step, torch.tensor(loss)) for step, loss in ((21, 9.0), (41, 3.0)))
+
+    diverged = trainer._see(looks, most_left=0)
+
+    assert (diverged, trainer.seen_loss) == (True, 9.0)
 
 
 def test_bfloat16_reaches_the_loss_of_float32(dataset: Dataset) -> None:

@@ -2,7 +2,9 @@
 
 import hashlib
 import io
+import logging
 import os
+import shutil
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +19,9 @@ from tinystories.device import signature
 from tinystories.models.size import flops_per_step, steps
 from tinystories.staging import locked, staged
 
+logger = logging.getLogger(__name__)
+DONE = ".done"
+"""File that marks a folder of compiled code as whole."""
 PAYBACK = 2
 """Compiled code must save this many times what making it costs over a whole budget, for a trial that is stopped early
 earns less, and the code may be on disk already."""
@@ -67,31 +72,31 @@ def uncompiled_seconds(trial: TrialConfig, vocab_size: int, price: Price, device
 def kept(code: str, *, device: torch.device, shared: str | None) -> Iterator[None]:
     """Compile in this block, and what is compiled is found on disk the next time.
 
-    Processes of a machine that want the same code wait for the first of them. It lies in $TORCHINDUCTOR_CACHE_DIR, or
-    below $TINYSTORIES_CACHE, or ~/.cache/tinystories.
+    Processes of a machine that want the same code wait until the first of them has made it. It lies in a folder of its
+    own below $TORCHINDUCTOR_CACHE_DIR, $TINYSTORIES_CACHE or ~/.cache/tinystories.
 
     Args:
         code: names the code, see `name`.
         shared: folder or URI through which machines of a kind share it; trusted, as the code is run.
-
-    Raises:
-        OSError: `shared` does not answer.
     """
+    # Imported here: it takes seconds, and most trials do not compile.
+    from torch._inductor.runtime.cache_dir_utils import temporary_cache_dir
+
     machine = signature(device)
-    root = Path(os.environ.get("TINYSTORIES_CACHE") or Path.home() / ".cache" / "tinystories")
-    cache = Path(os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(root / "compiled" / machine)))
-    archive = f"{shared}/{machine}-{code}.zip" if shared else ""
-    done = cache / f"{code}.done"
-    with locked(done):
-        if done.exists():
+    folder = _root() / machine / code
+    if (folder / DONE).exists():
+        with temporary_cache_dir(str(folder)):
             yield
-            return
-        fetched = archive != "" and _fetch(archive, cache)
-        before = _files(cache)
-        yield
-        if archive and not fetched:
-            storage.write(archive, _pack(cache, _files(cache) - before))
-        done.touch()
+        return
+    with locked(folder):
+        new = not (folder / DONE).exists() and not (shared and _fetch(f"{shared}/{machine}-{code}.zip", folder))
+        if new:  # what a killed process has left may be half a file
+            shutil.rmtree(folder, ignore_errors=True)
+        with temporary_cache_dir(str(folder)):
+            yield
+        (folder / DONE).touch()
+        if new and shared:
+            _publish(folder, f"{shared}/{machine}-{code}.zip")
 
 
 def name(config: ModelConfig, micro_batch: int, dtype: torch.dtype) -> str:
@@ -101,27 +106,32 @@ def name(config: ModelConfig, micro_batch: int, dtype: torch.dtype) -> str:
     return hashlib.sha256(repr(sizes).encode()).hexdigest()[:16]
 
 
-def _files(folder: Path) -> set[Path]:
-    return {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()}
+def _root() -> Path:
+    if chosen := os.environ.get("TORCHINDUCTOR_CACHE_DIR"):
+        return Path(chosen)
+    return Path(os.environ.get("TINYSTORIES_CACHE") or Path.home() / ".cache" / "tinystories") / "compiled"
 
 
-def _pack(folder: Path, files: set[Path]) -> bytes:
+def _publish(folder: Path, archive: str) -> None:
+    """Let other machines have the code; that this fails costs them time, and no trial."""
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sorted(files):
-            archive.write(folder / path, path)
-    return buffer.getvalue()
-
-
-def _fetch(archive: str, cache: Path) -> bool:
-    """Unpack another machine's code into the cache, each file whole; whether there is any."""
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as packed:
+        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+            packed.write(path, path.relative_to(folder))
     try:
-        content = storage.read(archive)
+        storage.write(archive, buffer.getvalue())
+    except OSError:
+        logger.warning("compiled code is not shared", exc_info=True)
+
+
+def _fetch(archive: str, folder: Path) -> bool:
+    """Take over another machine's code; whether there is any. Called under the folder's lock."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(storage.read(archive))) as packed, staged(folder) as aside:
+            packed.extractall(aside)
     except FileNotFoundError:
         return False
-    with staged(cache / "fetched") as aside:
-        zipfile.ZipFile(io.BytesIO(content)).extractall(aside)
-        for path in _files(aside):
-            (cache / path).parent.mkdir(parents=True, exist_ok=True)
-            os.replace(aside / path, cache / path)
+    except (OSError, zipfile.BadZipFile):
+        logger.warning("shared compiled code cannot be read", exc_info=True)
+        return False
     return True

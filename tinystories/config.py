@@ -94,7 +94,7 @@ class TrialConfig:
     seed: int = 0
     """Seeds the weights and the order of the data. [0, 2^63)"""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Precision of the matrix products; auto: bfloat16 on a GPU that has it, float32 on a CPU."""
+    """Precision of the matrix products; auto: bfloat16 on GPUs and CPUs that have instructions for it."""
 
     def __post_init__(self) -> None:
         _require_kinds(self)

@@ -8,7 +8,7 @@ import sys
 
 import torch
 
-from tinystories.models.size import MEMORY_SHARE
+from tinystories.models.size import MEMORY_SHARE, PROCESS_BYTES
 
 
 def choose(name: str) -> torch.device:
@@ -57,14 +57,16 @@ def memory_bytes(device: torch.device) -> int:
     """
     if device.type == "cuda":
         total = torch.cuda.get_device_properties(device).total_memory
-        return int(MEMORY_SHARE * total * torch.cuda.get_per_process_memory_fraction(device))
+        share = torch.cuda.get_per_process_memory_fraction(torch.cuda.current_device())
+        return int(MEMORY_SHARE * total * share) - PROCESS_BYTES
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return int(MEMORY_SHARE * total * min(1, torch.get_num_threads() / (os.cpu_count() or 1)))
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether that is why torch or Python gave up; torch has an exception of its own for GPUs only."""
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    """Whether that is why torch or Python gave up; libraries below torch say so in words alone."""
+    said = ("can't allocate memory", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(words in str(error) for words in said)
 
 
 def keep_freed_memory() -> None:
@@ -83,7 +85,8 @@ def give_memory_back() -> None:
     """Return to the system, and so to other processes, all memory that nothing uses any more."""
     torch.compiler.reset()
     gc.collect()
-    if torch.cuda.is_available():
+    if torch.cuda.is_initialized():
+        torch._C._cuda_clearCublasWorkspaces()  # one for every stream that a graph was captured on
         torch.cuda.empty_cache()
     if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
         trim(0)

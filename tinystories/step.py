@@ -5,6 +5,7 @@ Shapes: B sequences in a batch, M in a micro-batch, L tokens in a sequence.
 
 import logging
 from collections.abc import Callable
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -46,7 +47,7 @@ class Step:
             Exception: memory runs out with a single sequence; what torch or Python raise then.
         """
         while (loss := self._try(inputs_BL, targets_BL)) is None:
-            self._shrink()
+            self.shrink()
         self.pending = self._compiles and not self.compiled
         return loss
 
@@ -58,13 +59,13 @@ class Step:
     def compile(self, inputs_BL: Tensor, targets_BL: Tensor) -> None:
         """Compute batches like this one by compiled code from now on, on a GPU as one graph of kernels.
 
-        Makes the code for training and for evaluation, and leaves the gradient zero. A machine that cannot compile
-        goes on without, and its log says why.
+        Makes the code for training and for evaluation, and leaves the gradient zero.
 
         Raises:
-            AcceleratorError: the GPU does not answer any more.
+            Exception: this machine cannot compile, or memory runs out; nothing has changed then.
         """
         inputs_ML, targets_ML = inputs_BL[: self.micro_batch], targets_BL[: self.micro_batch]
+        self.pending = False
         try:
             self.model.compile_regions((self.micro_batch, inputs_BL.shape[1]))
             with torch.no_grad():
@@ -73,14 +74,24 @@ class Step:
             if inputs_ML.is_cuda:
                 self._captured = _CapturedGradient(self._eager, inputs_ML, targets_ML)
             self.compiled = True
-        except torch.AcceleratorError:
-            raise
-        except Exception:
-            logger.warning("goes on without compiled code", exc_info=True)
+        except BaseException:
             self._uncompile()
-            self._compiles = False
+            raise
+        finally:
+            self.clear()
+
+    def shrink(self) -> None:
+        """Take half the micro-batch, or the next size below that divides the batch; the gradient is zero then."""
+        before = self.micro_batch
+        self.micro_batch = max(size for size in divisors(self.batch_size) if size <= before / 2)
+        self._uncompile()
         self.clear()
-        self.pending = False
+        give_memory_back()
+        logger.warning("out of memory: micro-batches of %d sequences instead of %d", self.micro_batch, before)
+
+    def without_compiling(self) -> None:
+        """Stay with uncompiled code."""
+        self._compiles = self.pending = False
 
     def _try(self, inputs_BL: Tensor, targets_BL: Tensor) -> Tensor | None:
         """The loss; None when memory ran out and smaller micro-batches are left to try."""
@@ -102,15 +113,6 @@ class Step:
         loss.backward()
         return loss.detach()
 
-    def _shrink(self) -> None:
-        """Take half the micro-batch, or the next size below that divides the batch, and start the batch again."""
-        before = self.micro_batch
-        self.micro_batch = max(size for size in divisors(self.batch_size) if size <= before / 2)
-        self._uncompile()
-        self.clear()
-        give_memory_back()
-        logger.warning("out of memory: micro-batches of %d sequences instead of %d", self.micro_batch, before)
-
     def _uncompile(self) -> None:
         self.model.drop_regions()
         self._captured, self.compiled = None, False
@@ -124,14 +126,15 @@ class _CapturedGradient:
 
     def __init__(self, gradient: Gradient, inputs_ML: Tensor, targets_ML: Tensor) -> None:
         self._inputs_ML, self._targets_ML = inputs_ML.clone(), targets_ML.clone()
-        side = torch.cuda.Stream()
+        side = _side_stream()
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
             for _ in range(3):
                 gradient(self._inputs_ML, self._targets_ML)
         torch.cuda.current_stream().wait_stream(side)
         self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph):
+        # The thread that prepares batches may allocate pinned memory meanwhile, which no graph could hold.
+        with torch.cuda.graph(self._graph, stream=side, capture_error_mode="thread_local"):
             self._loss = gradient(self._inputs_ML, self._targets_ML)
 
     def __call__(self, inputs_ML: Tensor, targets_ML: Tensor) -> Tensor:
@@ -140,6 +143,12 @@ class _CapturedGradient:
         self._targets_ML.copy_(targets_ML, non_blocking=True)
         self._graph.replay()
         return self._loss
+
+
+@cache
+def _side_stream() -> torch.cuda.Stream:
+    """Where graphs are captured: one stream for all, as each takes memory of its own for matrix products."""
+    return torch.cuda.Stream()
 
 
 def largest_micro_batch(config: ModelConfig, batch_size: int, *, dtype: torch.dtype, device: torch.device) -> int:

@@ -1,12 +1,13 @@
 """Training one model: a generator that yields a record at every evaluation."""
 
-import copy
 import itertools
+import logging
 import math
 import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import fields
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +25,7 @@ from tinystories.models.size import flops_per_step, steps
 from tinystories.optim import learning_rate, make_optimizer, set_learning_rate
 from tinystories.step import Step
 
+logger = logging.getLogger(__name__)
 FIRST_STEP = 0.01
 """Share of the warm-up at which a budget in seconds begins, for its first update should not be in vain."""
 LOOK_EVERY = 20
@@ -83,7 +85,7 @@ class Trainer:
         self._flops_per_step = flops_per_step(config, dataset.vocab_size)
         if resume:
             self._restore(resume)
-        self._batches = ahead(self._deal(), self.device)
+        self._batches = ahead(_deal(config, dataset, self.step), self.device)
 
     @property
     def precision(self) -> str:
@@ -117,8 +119,8 @@ class Trainer:
             data_fingerprint=self.dataset.fingerprint,
             tokenizer=self.dataset.tokenizer,
             metrics=self.metrics,
-            model=copy.deepcopy(self.model.state_dict()),
-            optimizer=copy.deepcopy(self.optimizer.state_dict()),
+            model=_on_host(self.model.state_dict()),
+            optimizer=_on_host(self.optimizer.state_dict()),
             first_loss=self._first_loss,
         )
 
@@ -152,19 +154,26 @@ class Trainer:
             return self.progress + 0.5 / self.steps
         return max(self.progress, FIRST_STEP * self.config.warmup)
 
-    def _deal(self) -> Iterator[tuple[Tokens, Tokens]]:
-        """The batches of this update and all that follow."""
-        for step in itertools.count(self.step):
-            yield self.dataset.batch(
-                seed=self.config.seed, step=step, batch_size=self.config.batch_size, context=self.config.context
-            )
-
     def _compile(self, inputs_BL: Tensor, targets_BL: Tensor) -> None:
-        """Make compiled code, with the clock stopped: whether it lies on disk already must not change a result."""
+        """Make compiled code, with the clock stopped: whether it lies on disk already must not change a result.
+
+        A machine that cannot compile goes on without, and its log says why.
+        """
         started = time.perf_counter()
         code = compiling.name(self.model.config, self._gradient.micro_batch, self.model.dtype)
-        with compiling.kept(code, device=self.device, shared=self._shared_code):
-            self._gradient.compile(inputs_BL, targets_BL)
+        out_of_memory = False
+        try:
+            with compiling.kept(code, device=self.device, shared=self._shared_code):
+                self._gradient.compile(inputs_BL, targets_BL)
+        except Exception as error:
+            if self.device.type == "cuda":
+                torch.cuda.synchronize()  # raises, if the GPU does not answer any more
+            out_of_memory = machine.is_out_of_memory(error) and self._gradient.micro_batch > 1
+            if not out_of_memory:
+                logger.warning("goes on without compiled code", exc_info=True)
+                self._gradient.without_compiling()
+        if out_of_memory:  # outside of the handler, whose exception holds on to the tensors that are to go
+            self._gradient.shrink()
         self._started += time.perf_counter() - started
 
     def _train_and_evaluate(self, evaluation: int) -> Metrics:
@@ -173,7 +182,7 @@ class Trainer:
         trained, started = self._seconds - first_second, time.perf_counter()
         val_loss = val_bpb = math.inf
         if not self._diverged(train_loss):
-            val_loss, val_bpb = evaluate(self.model, self.dataset, batch_size=self._gradient.micro_batch)
+            val_loss, val_bpb = self._evaluate()
         self._seconds += time.perf_counter() - started
         return Metrics(
             evaluation=evaluation,
@@ -189,6 +198,16 @@ class Trainer:
             tokens_per_second=(self.step - first_step) * self.config.tokens_per_step / trained,
             diverged=self._diverged(val_loss),
         )
+
+    def _evaluate(self) -> tuple[float, float]:
+        """Loss and bits per byte on the validation text, in smaller batches if memory runs out."""
+        while True:
+            try:
+                return evaluate(self.model, self.dataset, batch_size=self._gradient.micro_batch)
+            except Exception as error:
+                if not machine.is_out_of_memory(error) or self._gradient.micro_batch == 1:
+                    raise
+            self._gradient.shrink()
 
     def _train_until(self, evaluation: int) -> float:
         """Update until the evaluation is due; the mean loss, or the one that shows a divergence. [nat/token]"""
@@ -206,7 +225,7 @@ class Trainer:
             self._seconds = time.perf_counter() - self._started
         mean = total.item() / (self.step - first_step)
         self._seconds = time.perf_counter() - self._started  # now with what the GPU had left to do
-        diverged = self._see(looks, most_left=0) or diverged
+        diverged = diverged or self._see(looks, most_left=0)
         return self.seen_loss if diverged else mean
 
     def _see(self, looks: "deque[_Look]", *, most_left: int) -> bool:
@@ -222,6 +241,12 @@ class Trainer:
 
     def _diverged(self, loss: float) -> bool:
         return not loss <= DIVERGED * self._first_loss or not math.isfinite(loss)
+
+
+def _deal(config: TrialConfig, dataset: Dataset, first_step: int) -> Iterator[tuple[Tokens, Tokens]]:
+    """The batches of this update and all that follow."""
+    for step in itertools.count(first_step):
+        yield dataset.batch(seed=config.seed, step=step, batch_size=config.batch_size, context=config.context)
 
 
 class _Look:
@@ -250,6 +275,17 @@ def _seeded_model(config: TrialConfig, vocab_size: int, dtype: torch.dtype) -> G
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(config.seed)
         return GPTNeo(config.model(vocab_size), dtype=dtype)
+
+
+def _on_host(state: Any) -> Any:
+    """A copy of a state, its tensors in the host's memory."""
+    if isinstance(state, Tensor):
+        return state.detach().to("cpu", copy=True)
+    if isinstance(state, dict):
+        return {key: _on_host(value) for key, value in state.items()}
+    if isinstance(state, list):
+        return [_on_host(value) for value in state]
+    return state
 
 
 def _require_same(checkpoint: Checkpoint, config: TrialConfig, dataset: Dataset) -> None:

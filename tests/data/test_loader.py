@@ -27,6 +27,17 @@ def test_batches_come_in_order_as_tensors() -> None:
     assert loaded[0][0].dtype == torch.int64
 
 
+def test_tensors_are_contiguous_even_where_arrays_are_not() -> None:
+    """A GPU fetches others only with the host waiting."""
+    tokens_BL = np.arange(12).reshape(2, 6)
+
+    ((inputs_BL, targets_BL),) = ahead([(tokens_BL[:, :-1], tokens_BL[:, 1:])], CPU)
+
+    assert inputs_BL.is_contiguous()
+    assert targets_BL.is_contiguous()
+    assert targets_BL[1].tolist() == [7, 8, 9, 10, 11]
+
+
 def test_next_batch_is_prepared_while_one_is_worked_on() -> None:
     begun = threading.Event()
 
@@ -40,7 +51,6 @@ def test_next_batch_is_prepared_while_one_is_worked_on() -> None:
     next(batches)
 
     assert begun.wait(timeout=10), "nobody asked for the second batch"
-    assert threading.current_thread() is threading.main_thread()
     assert next(batches)[0][0, 0].item() == 1
 
 

@@ -76,18 +76,28 @@ def test_sure_and_wrong_is_a_large_loss_not_an_infinite_one(scale: float) -> Non
     assert gradient.tolist() == [[1, -1]]
 
 
+@pytest.mark.parametrize("learns", [True, False])
+@pytest.mark.parametrize(("tokens", "whole"), [(5, [5]), (8, [8]), (16, [8, 8]), (21, [7, 7, 7]), (22, [8, 8])])
 @pytest.mark.usefixtures("rows_of_8")
-def test_given_kernels_serve_whole_chunks_only() -> None:
-    hidden_ND, weight_VD, targets_N = make(21, 50)
-    served: list[int] = []
+def test_given_kernels_serve_chunks_that_are_as_even_as_can_be(learns: bool, tokens: int, whole: list[int]) -> None:
+    """And evaluation, which needs no gradients, computes none."""
+    hidden_ND, weight_VD, targets_N = make(tokens, 50)
+    served: list[tuple[str, int]] = []
 
     def losses_and_slopes(hidden_ND: Tensor, weight_VD: Tensor, targets_N: Tensor) -> tuple[Tensor, Tensor]:
-        served.append(len(hidden_ND))
+        served.append(("slopes", len(hidden_ND)))
         return head.losses_and_slopes(hidden_ND, weight_VD, targets_N)
 
-    linear_cross_entropy(hidden_ND, weight_VD, targets_N, Kernels(losses_and_slopes=losses_and_slopes))
+    def losses(hidden_ND: Tensor, weight_VD: Tensor, targets_N: Tensor) -> Tensor:
+        served.append(("losses", len(hidden_ND)))
+        return head.losses(hidden_ND, weight_VD, targets_N)
 
-    assert served == [8, 8]
+    with torch.set_grad_enabled(learns):
+        linear_cross_entropy(
+            hidden_ND, weight_VD, targets_N, Kernels(losses=losses, losses_and_slopes=losses_and_slopes)
+        )
+
+    assert served == [("slopes" if learns else "losses", rows) for rows in whole]
 
 
 def test_second_backward_pass_is_refused() -> None:

@@ -60,7 +60,9 @@ def test_a_trial_that_fits_nowhere_is_refused(trials_per_gpu: int, message: str)
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="PyTorch has a GPU here")
 def test_a_gpu_that_only_ray_sees_is_said_in_one_line() -> None:
-    with pytest.raises(ValueError, match=r"PyTorch cannot use a GPU .* --set trials_per_gpu=0 trains on CPUs") as caught:
+    with pytest.raises(
+        ValueError, match=r"PyTorch cannot use a GPU .* --set trials_per_gpu=0 trains on CPUs"
+    ) as caught:
         cluster.gpu_bytes()
 
     assert "\n" not in str(caught.value)

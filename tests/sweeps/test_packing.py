@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sweeps import spec as specs
-from sweeps.packing import MOST, PROCESS_BYTES, trials_per_gpu
+from sweeps.packing import MOST, trials_per_gpu
 from sweeps.spec import Spec
-from tinystories.models.size import MEMORY_SHARE, training_bytes
+from tinystories.models.size import MEMORY_SHARE, PROCESS_BYTES, training_bytes
 
 from .examples import minimal
 

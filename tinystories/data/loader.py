@@ -32,7 +32,8 @@ def ahead(batches: Iterable[tuple[Tokens, Tokens]], device: torch.device) -> Ite
 
 
 def _pinned(batch: tuple[Tokens, Tokens], device: torch.device) -> tuple[Tensor, Tensor]:
-    inputs_BL, targets_BL = (torch.from_numpy(array) for array in batch)
+    # Contiguous: a GPU fetches other tensors by way of a copy that the host waits for.
+    inputs_BL, targets_BL = (torch.from_numpy(array).contiguous() for array in batch)
     if device.type == "cuda":
         return inputs_BL.pin_memory(), targets_BL.pin_memory()
     return inputs_BL, targets_BL

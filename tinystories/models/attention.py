@@ -10,8 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.attention.flex_attention import BlockMask, create_block_mask, flex_attention
 
-FLEX_HEAD_DIM = 16
-"""Smallest head that the generated kernels of flex attention take: the side of a tensor core's tile."""
+FLEX_HEAD_DIMS = range(16, 129)
+"""Head sizes that the generated kernels of flex attention take: from the side of a tensor core's tile to what fits into
+the shared memory of most GPUs."""
 
 Mask = Tensor | BlockMask | None
 

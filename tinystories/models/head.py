@@ -3,8 +3,10 @@
 Shapes: N tokens, D width, V vocabulary.
 """
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -27,20 +29,12 @@ def losses_and_slopes(hidden_ND: Tensor, weight_VD: Tensor, targets_N: Tensor) -
     return losses_N, slopes_NV.to(hidden_ND.dtype)
 
 
-class _Losses(Protocol):
-    def __call__(self, hidden_ND: Tensor, weight_VD: Tensor, targets_N: Tensor, /) -> Tensor: ...
-
-
-class _LossesAndSlopes(Protocol):
-    def __call__(self, hidden_ND: Tensor, weight_VD: Tensor, targets_N: Tensor, /) -> tuple[Tensor, Tensor]: ...
-
-
 @dataclass(frozen=True, kw_only=True)
 class Kernels:
     """The two functions above, or compiled ones that do the same for whole chunks."""
 
-    losses: _Losses = losses
-    losses_and_slopes: _LossesAndSlopes = losses_and_slopes
+    losses: Callable[[Tensor, Tensor, Tensor], Tensor] = losses
+    losses_and_slopes: Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]] = losses_and_slopes
 
 
 EAGER = Kernels()
@@ -56,8 +50,13 @@ def linear_cross_entropy(hidden_ND: Tensor, weight_VD: Tensor, targets_N: Tensor
         weight_VD: float32, and so is its gradient; the products are in the precision of `hidden_ND`.
         kernels: for whole chunks; the last, shorter one takes the functions of this module.
     """
-    loss: Tensor = _LinearCrossEntropy.apply(hidden_ND, weight_VD, targets_N, kernels)
-    return loss
+    if torch.is_grad_enabled():
+        loss: Tensor = _LinearCrossEntropy.apply(hidden_ND, weight_VD, targets_N, kernels)
+        return loss
+    total, weights = torch.zeros((), device=hidden_ND.device), weight_VD.to(hidden_ND.dtype)
+    for chunk, chosen in _chunks(hidden_ND, len(weight_VD), kernels):
+        total += chosen.losses(hidden_ND[chunk], weights, targets_N[chunk]).sum()
+    return total / len(hidden_ND)
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
@@ -67,13 +66,8 @@ class _LinearCrossEntropy(torch.autograd.Function):
     def forward(ctx: Any, hidden_ND: Tensor, weight_VD: Tensor, targets_N: Tensor, kernels: Kernels) -> Tensor:
         weights = weight_VD.to(hidden_ND.dtype)
         total = torch.zeros((), device=hidden_ND.device)
-        chunks = _chunks(hidden_ND, len(weight_VD), kernels)
-        if not any(ctx.needs_input_grad):
-            for chunk, chosen in chunks:
-                total += chosen.losses(hidden_ND[chunk], weights, targets_N[chunk]).sum()
-            return total / len(hidden_ND)
         hidden_gradient_ND, weight_gradient_VD = torch.empty_like(hidden_ND), torch.zeros_like(weight_VD)
-        for chunk, chosen in chunks:
+        for chunk, chosen in _chunks(hidden_ND, len(weight_VD), kernels):
             losses_N, slopes_NV = chosen.losses_and_slopes(hidden_ND[chunk], weights, targets_N[chunk])
             total += losses_N.sum()
             torch.mm(slopes_NV, weights, out=hidden_gradient_ND[chunk])
@@ -94,11 +88,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
 
 
 def _chunks(hidden_ND: Tensor, vocab_size: int, kernels: Kernels) -> list[tuple[slice, Kernels]]:
-    """Where each chunk of tokens lies, and by what it is computed."""
-    size, rows = len(hidden_ND), chunk_rows(vocab_size, hidden_ND.device)
+    """Where each chunk of tokens lies, and by what it is computed; as even as can be, the last may be shorter."""
+    size, most = len(hidden_ND), max(1, CHUNK_BYTES[hidden_ND.device.type] // (4 * vocab_size))
+    rows = math.ceil(size / math.ceil(size / most))
     return [(slice(start, start + rows), kernels if start + rows <= size else EAGER) for start in range(0, size, rows)]
-
-
-def chunk_rows(vocab_size: int, device: torch.device) -> int:
-    """Tokens whose logits are in memory at a time."""
-    return max(1, CHUNK_BYTES[device.type] // (4 * vocab_size))

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tinystories.config import ModelConfig
-from tinystories.models.attention import FLEX_HEAD_DIM, Mask, attend, window_mask
+from tinystories.models.attention import FLEX_HEAD_DIMS, Mask, attend, window_mask
 from tinystories.models.head import EAGER, Kernels, linear_cross_entropy, losses, losses_and_slopes
 
 if TYPE_CHECKING:
@@ -72,18 +72,17 @@ class GPTNeo(nn.Module):
         kernels = regions.head if regions else EAGER
         return linear_cross_entropy(hidden_BLD.flatten(0, 1), self.wte.weight, targets_BL.flatten(), kernels)
 
-    def compile_regions(self, shape: tuple[int, int], **options: Any) -> None:
+    def compile_regions(self, shape: tuple[int, int]) -> None:
         """Compute losses of batches of this shape by compiled code; it is made at the first one.
 
         One layer is compiled rather than the whole model: that takes as long for twelve layers as for one.
 
         Args:
             shape: B, L of the batches.
-            options: of `torch.compile`.
         """
 
         def compiled(function: Any) -> Any:
-            return torch.compile(function, dynamic=False, fullgraph=True, **options)
+            return torch.compile(function, dynamic=False, fullgraph=True)
 
         head = Kernels(losses=compiled(losses), losses_and_slopes=compiled(losses_and_slopes))
         self._regions = Regions(shape=shape, block=compiled(Block.forward), head=head)
@@ -97,7 +96,7 @@ class GPTNeo(nn.Module):
         length = tokens_BL.shape[1]
         if length > self.config.context:
             raise ValueError(f"{length} tokens are more than the model's context of {self.config.context}")
-        flex = bool(regions) and tokens_BL.is_cuda and self.config.head_dim >= FLEX_HEAD_DIM
+        flex = bool(regions) and tokens_BL.is_cuda and self.config.head_dim in FLEX_HEAD_DIMS
         local_mask = window_mask(length, self.config.window, device=tokens_BL.device, flex=flex)
         run: Callable[..., Tensor] = regions.block if regions else Block.__call__
         hidden_BLD = (self.wte(tokens_BL) + self.wpe.weight[:length]).to(self.dtype)

@@ -6,6 +6,8 @@ from tinystories.config import ModelConfig, TrialConfig
 
 CHUNK_BYTES = {"cpu": 16 * 2**20, "cuda": 512 * 2**20}
 """Float32 logits that the head makes at a time: few enough to stay in a CPU's cache, enough to fill a GPU. [byte]"""
+PROCESS_BYTES = 700 * 2**20
+"""What CUDA and its libraries take of a GPU for each process. Expected, not measured yet. [byte]"""
 MEMORY_SHARE = 0.8
 """Share of a device's memory to plan with; the rest is for fragments, libraries and other processes."""
 
@@ -47,8 +49,8 @@ def training_bytes(config: ModelConfig, sequences: int, *, bytes_per_number: int
     16 for every parameter: itself, its gradient and two moments of AdamW, all float32. Every layer keeps 16 vectors
     of its width for each token (residual stream, norm, query, key, value and attention's output 8, MLP 8), of which
     the inputs of both norms are float32, and its matrices in lower precision. The backward pass of one layer takes
-    10.5 float32 vectors at its peak, unless the chunks of the head take more before it. Agrees with the peak that
-    PyTorch counts within a tenth: tests/models/test_size.py.
+    10.5 float32 vectors at its peak, unless the chunks of the head take more before it. It is the peak that
+    PyTorch counts, or up to a quarter more: tests/models/test_size.py.
 
     Args:
         sequences: full contexts in a micro-batch.
