@@ -42,12 +42,12 @@ class Price:
 
 
 PRICES = {
-    ("cpu", torch.float32): Price(seconds=23, saved=0.06, flops_per_second=4e10, seconds_per_layer=0),
+    ("cpu", torch.float32): Price(seconds=23, saved=0.03, flops_per_second=4e10, seconds_per_layer=0),
     ("cpu", torch.bfloat16): Price(seconds=23, saved=0.45, flops_per_second=6e10, seconds_per_layer=0),
     ("cuda", torch.float32): Price(seconds=40, saved=0.3, flops_per_second=3e13, seconds_per_layer=1e-3),
     ("cuda", torch.bfloat16): Price(seconds=40, saved=0.4, flops_per_second=1.5e14, seconds_per_layer=1e-3),
 }
-"""CPU: docs/throughput.md. CUDA: expected, not measured yet."""
+"""CPU: docs/throughput.md, "When compiling pays". CUDA: expected, not measured yet."""
 
 
 def pays(trial: TrialConfig, vocab_size: int, *, dtype: torch.dtype, device: torch.device) -> bool:
