@@ -102,7 +102,6 @@ def test_failed_compiling_is_neither_shared_nor_found_again(shared: str) -> None
     def fail() -> None:
         with compiling.kept("code", device=CPU, shared=shared):
             compiled = Path(os.environ["TORCHINDUCTOR_CACHE_DIR"])
-            compiled.mkdir(parents=True)
             (compiled / "half.so").write_bytes(b"machine")
             raise ValueError("no compiler")
 

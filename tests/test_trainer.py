@@ -14,6 +14,7 @@ from tinystories import checkpoint
 from tinystories import trainer as trainer_module
 from tinystories.config import TrialConfig
 from tinystories.data.dataset import Dataset
+from tinystories.device import give_memory_back
 from tinystories.metrics import Metrics
 from tinystories.models.model import GPTNeo
 from tinystories.models.size import flops_per_step
@@ -394,3 +395,40 @@ def test_bfloat16_reaches_the_loss_of_float32(dataset: Dataset) -> None:
     spread = max(last["float32", seed] for seed in (0, 1, 2)) - min(last["float32", seed] for seed in (0, 1, 2))
 
     assert all(abs(last["bfloat16", seed] - last["float32", seed]) < spread for seed in (0, 1, 2))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.filterwarnings("ignore:TensorFloat32")
+@pytest.mark.parametrize("compiled", [False, True])
+def test_updates_on_a_gpu_do_not_make_the_host_wait(dataset: Dataset, compiled: bool) -> None:
+    trainer = Trainer(make_trial(width=64), dataset, device="cuda", compiled=compiled)
+    for _ in range(3):
+        trainer.update()
+
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        for _ in range(5):
+            trainer.update()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+    assert trainer.step == 8
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.filterwarnings("ignore:TensorFloat32")
+def test_compiled_run_on_a_gpu_follows_the_cpu_and_gives_its_memory_back(dataset: Dataset) -> None:
+    before = torch.cuda.memory_reserved()
+    cpu = [record.val_loss for record in Trainer(make_trial(width=64), dataset, device="cpu").run()]
+    trainer = Trainer(make_trial(width=64), dataset, device="cuda", compiled=True)
+    gpu = [record.val_loss for record in trainer.run()]
+    compiled = trainer._gradient.compiled
+
+    del trainer
+    give_memory_back()
+
+    assert compiled
+    assert gpu == pytest.approx(cpu, rel=1e-3)
+    assert torch.cuda.memory_reserved() <= before + 4 * 2**20  # masks of the window stay

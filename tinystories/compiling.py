@@ -92,6 +92,7 @@ def kept(code: str, *, device: torch.device, shared: str | None) -> Iterator[Non
         new = not (folder / DONE).exists() and not (shared and _fetch(f"{shared}/{machine}-{code}.zip", folder))
         if new:  # what a killed process has left may be half a file
             shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
         with temporary_cache_dir(str(folder)):
             yield
         (folder / DONE).touch()
