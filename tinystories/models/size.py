@@ -50,7 +50,7 @@ def training_bytes(config: ModelConfig, sequences: int, *, bytes_per_number: int
     of its width for each token (residual stream, norm, query, key, value and attention's output 8, MLP 8), of which
     the inputs of both norms are float32, and its matrices in lower precision. The backward pass of one layer takes
     10.5 float32 vectors at its peak, unless the chunks of the head take more before it. It is the peak that
-    PyTorch counts, or up to a quarter more: tests/models/test_size.py.
+    PyTorch counts, less a twentieth to a quarter more: tests/models/test_size.py.
 
     Args:
         sequences: full contexts in a micro-batch.
