@@ -174,7 +174,9 @@ def _held_by_head() -> int:
     """Slots whose control processes fit into the head's memory, as Ray counts it."""
     import ray
 
-    heads = [node["Resources"] for node in ray.nodes() if "node:__internal_head__" in node["Resources"]]
+    from sweeps.slot import HEAD
+
+    heads = [node["Resources"] for node in ray.nodes() if HEAD in node["Resources"]]
     return int(heads[0]["memory"] // SLOT_BYTES)
 
 
