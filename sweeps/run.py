@@ -5,6 +5,7 @@ import logging
 import os
 import shlex
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -14,12 +15,13 @@ from typing import Any
 
 from rich.console import Console
 
-from sweeps import claim, cluster, display, packing, plan
+from sweeps import claim, cluster, display, packing, plan, replay
 from sweeps import spec as specs
 from sweeps.data import Data, prepare, vocab_size
 from sweeps.display import Display
 from sweeps.mirror import Mirror
-from sweeps.results import RunFolder, read_results
+from sweeps.results import RunFolder, ranked, read_results
+from sweeps.search import Search
 from sweeps.spec import Spec
 from sweeps.sweep import Sweep
 from sweeps.tracking import Tracker
@@ -55,6 +57,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--storage", metavar="URI", help="where checkpoints and a copy of the results go (s3://bucket/folder)")
     add("--address", help="a running Ray cluster: host:port or auto (default: this machine alone)")
     add("--dry-run", action="store_true", help="only show which trials would run, and what they cost")
+    add("--replay", type=Path, metavar="TABLE", help="recorded curves, a CSV or a run folder, instead of training")
+    add("--workers", type=_workers, default=1, metavar="W", help="simulated trials at a time in a replay (default: 1)")
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="replace an entry of the sweep")
     return parser
 
@@ -64,6 +68,13 @@ def _hours(text: str) -> float:
     if not hours > 0:
         raise argparse.ArgumentTypeError(f"{text} must be above 0")
     return hours
+
+
+def _workers(text: str) -> int:
+    workers = int(text)
+    if workers < 1:
+        raise argparse.ArgumentTypeError(f"{text} must be at least 1")
+    return workers
 
 
 def _command() -> str:
@@ -96,6 +107,8 @@ def _prepare(options: argparse.Namespace, stack: ExitStack) -> Session | int:
     if options.dry_run:
         plan.show(spec, vocab_size(spec.data), Console())
         return 0
+    if options.replay:
+        return _replay(options, spec)
     folder = RunFolder(Path("runs", spec.name).absolute())
     claim.check_spec(folder, spec)
     location = claim.storage_location(folder, options.storage)
@@ -114,6 +127,39 @@ def _prepare(options: argparse.Namespace, stack: ExitStack) -> Session | int:
         if len(results) >= spec.trials:
             return display.show_result(results, folder, Console())
         return _start(options, spec, folder, mirror, data, stack)
+
+
+def _replay(options: argparse.Namespace, spec: Spec) -> int:
+    """The sweep on recorded curves; its files go with it. Returns the exit status."""
+    table, clock, console = replay.read_table(options.replay, spec), replay.Clock(), Console()
+    with tempfile.TemporaryDirectory() as folder:
+        sweep = Sweep(
+            spec,
+            RunFolder(Path(folder)),
+            vocab_size=vocab_size(spec.data),
+            tracker=Tracker.open("disabled", sweep=spec.name, folder=Path(folder), project=spec.project),
+            checkpoints=folder,
+            hours=options.hours,
+            search=Search(spec.space, method=spec.method, seed=spec.seed),
+            clock=clock,
+        )
+        replay.play(sweep, table, workers=options.workers, clock=clock)
+    results = list(sweep.results.values())
+    if ranked(results):
+        console.print(display.leaderboard(results))
+    console.print(display.conclusion(results), style="bold", soft_wrap=True)
+    console.print(
+        f"Replayed from {len(table.records)} runs of {options.replay} by {options.workers} simulated workers; "
+        f"{table.inexact} of {len(results)} trials were answered by the nearest recorded configuration.",
+        soft_wrap=True,
+    )
+    if table.invalid:
+        console.print(f"Left out: {table.invalid} recorded runs whose heads do not divide their width.")
+    if table.cut_short:
+        console.print(f"{table.cut_short} trials ended early, where their record ends.")
+    if table.exhausted and not sweep.done:
+        console.print("Every recorded run has been used.")
+    return 0 if ranked(results) else 1
 
 
 def _start(

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import optuna
 from optuna.exceptions import StorageInternalError
-from optuna.samplers import TPESampler
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from sweeps.results import Status
-from sweeps.space import Assignment, Space
+from sweeps.space import Assignment, Method, Space
 
 DIVERGED_LOSS = 100.0
 """What Optuna and ASHA are told of a trial that diverged. [nat/token]
@@ -89,14 +89,14 @@ class Search:
     `unfinished` hands them to the next one.
     """
 
-    def __init__(self, space: Space, *, seed: int, storage: Path | None = None) -> None:
+    def __init__(self, space: Space, *, seed: int, method: Method = "bayes", storage: Path | None = None) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         logging.getLogger("alembic").setLevel(logging.ERROR)
         self._space = space
         self._study = _open_study(storage)
         trials = self._study.get_trials(deepcopy=False)
         # A fresh draw after a restart: the seed alone would propose the first trials again.
-        self._study.sampler = TPESampler(seed=seed + len(trials), constant_liar=True)
+        self._study.sampler = _sampler(method, seed + len(trials))
         self._random = random.Random(seed + len(trials))
         self._numbers: dict[str, int] = {}
         self._seen: dict[tuple[tuple[str, float], ...], FrozenTrial | None] = {}
@@ -190,8 +190,12 @@ def _key(assignment: Assignment) -> tuple[tuple[str, float], ...]:
     return tuple(sorted(assignment.items()))
 
 
-def preview(space: Space, *, seed: int, count: int) -> Iterable[Proposal]:
+def _sampler(method: Method, seed: int) -> BaseSampler:
+    return RandomSampler(seed) if method == "random" else TPESampler(seed=seed, constant_liar=True)
+
+
+def preview(space: Space, *, method: Method, seed: int, count: int) -> Iterable[Proposal]:
     """The configurations that a sweep would begin with; without results, later ones are drawn at random too."""
-    search = Search(space, seed=seed)
+    search = Search(space, method=method, seed=seed)
     for _ in range(count):
         yield search.ask()

@@ -4,10 +4,13 @@ import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 SEARCHABLE = ("depth", "width", "heads", "learning_rate", "seed")
 """The parameters that a sweep can search; the others are fixed under `trial`."""
+
+Method = Literal["bayes", "random"]
+"""How configurations are proposed: where earlier trials did well (Optuna's TPE), or evenly."""
 
 Assignment = dict[str, int | float]
 """One configuration: a value for every searched parameter."""

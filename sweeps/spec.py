@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import yaml
 
-from sweeps.space import SEARCHABLE, Assignment, Choice, Range, Space
+from sweeps.space import SEARCHABLE, Assignment, Choice, Method, Range, Space
 from tinystories.config import AXES, TrialConfig, parse_number
 
 WandbMode = Literal["auto", "online", "offline", "disabled"]
@@ -87,6 +87,10 @@ class Spec:
     trials_per_gpu: int | None
     """Trials that share one GPU, where the cluster has any; 0: trials stay on CPUs; None (auto): as many as its memory
     holds, but one where trials are compared by seconds, since neighbours take them from each other."""
+    replay: Mapping[str, str]
+    """What a recorded table calls our columns, for `--replay`."""
+    method: Method = "bayes"
+    """How configurations are proposed."""
     seed: int = 0
     """Seeds the search, and the trials unless the seed is searched."""
     cpus_per_trial: int = 1
@@ -182,7 +186,7 @@ def _override(raw: dict[str, Any], override: str) -> None:
 
 OPTIONAL = tuple(entry for entry in fields(Spec) if entry.default is not MISSING)
 KEYS = (
-    *("name", "metric", "parameters", "run_cap", "early_terminate", "trial", "data", "trials_per_gpu"),
+    *("name", "metric", "parameters", "run_cap", "early_terminate", "trial", "data", "trials_per_gpu", "replay"),
     *(entry.name for entry in OPTIONAL),
 )
 
@@ -209,6 +213,7 @@ def parse(raw: Mapping[str, Any]) -> Spec:
         trial=trial,
         data=_data(raw.get("data")),
         trials_per_gpu=_trials_per_gpu(raw.get("trials_per_gpu", "auto")),
+        replay=_replay(raw.get("replay", {})),
         **settings,
     )
     _check_settings(spec)
@@ -275,6 +280,14 @@ def _trials_per_gpu(raw: Any) -> int | None:
     if isinstance(raw, bool) or not isinstance(raw, int) or not 0 <= raw <= MOST_PER_GPU:
         raise ValueError(f"trials_per_gpu {raw!r}: auto, a whole number up to {MOST_PER_GPU}, or 0 for CPUs alone")
     return raw
+
+
+def _replay(raw: Any) -> dict[str, str]:
+    entries = _mapping(raw, "replay")
+    _known(entries, ("columns",), "replay")
+    columns = _mapping(entries.get("columns", {}), "replay.columns")
+    _known(columns, ("config", *SEARCHABLE, *AXES, *METRICS), "replay.columns")
+    return {name: _typed(column, str, f"replay.columns.{name}") for name, column in columns.items()}
 
 
 def _trial(raw: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ repairable: curves before decisions, results.csv before Optuna, checkpoints dele
 import logging
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
 from sweeps import results as files
@@ -44,6 +45,8 @@ class Sweep:
         tracker: owner of the W&B runs.
         checkpoints: folder or URI that every worker reaches.
         hours: time after which running trials stop at their next evaluation, over all runs of this sweep. [h]
+        search: proposes the trials; None: the study in the run folder.
+        clock: tells the time. [s]
     """
 
     def __init__(
@@ -55,6 +58,8 @@ class Sweep:
         tracker: Tracker,
         checkpoints: str,
         hours: float | None = None,
+        search: Search | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.spec = spec
         self.folder = folder
@@ -64,15 +69,16 @@ class Sweep:
         self.busy_seconds = 0.0
         """Training and evaluation time that this process was told of, over all slots. [s]"""
         self.ended_at: list[float] = []
-        """When trials ended in this process (`time.monotonic`). [s]"""
+        """When trials ended in this process on its clock. [s]"""
         self._vocab_size = vocab_size
         self._tracker = tracker
         self.hours = hours
-        self._started = time.monotonic()
+        self._clock = clock
+        self._started = clock()
         self._earlier_seconds = float(folder.seconds.read_text()) if folder.seconds.exists() else 0.0
         self._curves = Curves(folder.curves)
         self._last = {trial_id: curve[-1] for trial_id, curve in files.read_curves(folder.curves).items()}
-        self._search = Search(spec.space, seed=spec.seed, storage=folder.study)
+        self._search = search or Search(spec.space, method=spec.method, seed=spec.seed, storage=folder.study)
         self._halving = SuccessiveHalving(eta=spec.early_terminate.eta if spec.early_terminate else 2, rungs=spec.rungs)
         self._unfinished = deque(self._recover())
 
@@ -95,7 +101,7 @@ class Sweep:
     @property
     def seconds(self) -> float:
         """Time that this sweep has run, over all its processes; time between them does not count. [s]"""
-        return self._earlier_seconds + time.monotonic() - self._started
+        return self._earlier_seconds + self._clock() - self._started
 
     @property
     def out_of_time(self) -> bool:
@@ -152,7 +158,7 @@ class Sweep:
         logger.info("trial %s %s %s", trial_id, status, error)
         result = self._result(self.running.pop(trial_id), status, error)
         self.results[trial_id] = result
-        self.ended_at.append(time.monotonic())
+        self.ended_at.append(self._clock())
         dropped = self._drop_checkpoints()
         self._write()
         self._tell(result)

@@ -141,7 +141,8 @@ def test_the_search_learns_where_the_good_trials_are(tmp_path: Path) -> None:
 def test_the_preview_is_what_a_sweep_begins_with(tmp_path: Path) -> None:
     search = open_search(tmp_path)
 
-    assert [p.assignment for p in preview(SPACE, seed=0, count=5)] == [search.ask().assignment for _ in range(5)]
+    previewed = [proposal.assignment for proposal in preview(SPACE, method="bayes", seed=0, count=5)]
+    assert previewed == [search.ask().assignment for _ in range(5)]
 
 
 def test_a_damaged_study_is_told_as_a_file_that_cannot_be_used(tmp_path: Path) -> None:
@@ -157,3 +158,19 @@ def test_a_kill_before_a_trial_was_proposed_leaves_nothing_running(tmp_path: Pat
 
     assert open_search(tmp_path).unfinished() == []
     assert [trial.state for trial in storage(tmp_path).trials] == [TrialState.FAIL]
+
+
+def test_random_search_does_not_follow_the_results(tmp_path: Path) -> None:
+    def proposals(sign: float) -> list[dict[str, int | float]]:
+        space = Space(
+            parameters={"learning_rate": Range(low=1e-5, high=1.0)}, fixed={"depth": 1, "width": 8, "heads": 1}
+        )
+        search = Search(space, method="random", seed=0)
+        asked = []
+        for _ in range(20):
+            proposal = search.ask()
+            asked.append(proposal.assignment)
+            search.tell(proposal.trial_id, "completed", sign * proposal.assignment["learning_rate"])
+        return asked
+
+    assert proposals(1.0) == proposals(-1.0)
