@@ -218,15 +218,22 @@ def conclusion(results: Sequence[Result]) -> str:
     )
 
 
-def show_result(results: Sequence[Result], folder: RunFolder, console: Console) -> int:
-    """Leaderboard, the best shape in a sentence, where everything is; returns the exit status."""
-    name = os.path.relpath(folder.root)
-    if ranked(results):
+def show_ranking(results: Sequence[Result], console: Console) -> int:
+    """Leaderboard, and the best shape in a sentence; returns the exit status."""
+    usable = bool(ranked(results))
+    if usable:
         console.print(leaderboard(results))
     console.print(conclusion(results), style="bold", soft_wrap=True)
+    return 0 if usable else 1
+
+
+def show_result(results: Sequence[Result], folder: RunFolder, console: Console) -> int:
+    """The ranking, and where everything is; returns the exit status."""
+    name = os.path.relpath(folder.root)
+    status = show_ranking(results, console)
     console.print(f"All trials: {name}/results.csv, curves.csv; log: {name}/sweep.log", soft_wrap=True)
-    if not ranked(results):
-        return 1
+    if status:
+        return status
     console.print(f"Export the best: python sweeps/export.py {name} --out models/best", soft_wrap=True)
     console.print(f"Pictures: python -m tinystories.visualization.visualize {name}", soft_wrap=True)
-    return 0
+    return status

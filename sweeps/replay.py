@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from sweeps import results as files
 from sweeps.results import RunFolder
-from sweeps.space import Assignment
+from sweeps.space import Assignment, kind
 from sweeps.spec import Spec
 from sweeps.sweep import Running, Sweep
 from tinystories.config import AXES
@@ -73,12 +73,10 @@ class Table:
 
     Args:
         records: at least one.
-        axis: what the sweep's budget is counted in.
         invalid: runs left out because no trial can have their configuration.
     """
 
-    def __init__(self, records: Iterable[Record], axis: str, *, invalid: int = 0) -> None:
-        self.axis = axis
+    def __init__(self, records: Iterable[Record], *, invalid: int = 0) -> None:
         self.invalid = invalid
         self.records = list(records)
         self._names = list(self.records[0].parameters)
@@ -118,27 +116,29 @@ def read_table(path: Path, spec: Spec) -> Table:
         ValueError: a column is missing, a cell is no number, or there is no row.
     """
     rows = _sweep_rows(path) if path.is_dir() else _csv_rows(path)
-    columns = {} if path.is_dir() else dict(spec.replay)
+    renamed = {} if path.is_dir() else spec.replay
     axis = spec.trial["axis"]
     needed = ("config", *spec.space.parameters, axis, spec.metric)
+    columns = {name: renamed.get(name, name) for name in (*needed, *AXES)}
     runs: dict[str, list[Row]] = {}
-    for row in rows:
-        if missing := [columns.get(name, name) for name in needed if columns.get(name, name) not in row]:
+    for raw in rows:
+        if missing := [columns[name] for name in needed if columns[name] not in raw]:
             raise ValueError(
-                f"{path} has no column {missing[0]!r}; it has {', '.join(map(str, row))}; see replay.columns"
+                f"{path} has no column {missing[0]!r}; it has {', '.join(map(str, raw))}; see replay.columns"
             )
-        if row[columns.get(axis, axis)] and row[columns.get(spec.metric, spec.metric)]:
-            runs.setdefault(row[columns.get("config", "config")], []).append(row)
+        row = {name: raw.get(column) or "" for name, column in columns.items()}
+        if row[axis] and row[spec.metric]:
+            runs.setdefault(row["config"], []).append(row)
     if not runs:
         raise ValueError(f"{path} holds no evaluation with {axis} and {spec.metric}")
     try:
-        records = [_record(config, run, columns, spec) for config, run in runs.items()]
+        records = [_record(config, run, spec) for config, run in runs.items()]
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
     valid = [record for record in records if _is_valid(record, spec)]
     if not valid:
         raise ValueError(f"{path}: none of its {len(records)} runs has a shape whose heads divide the width")
-    return Table(valid, axis, invalid=len(records) - len(valid))
+    return Table(valid, invalid=len(records) - len(valid))
 
 
 def _is_valid(record: Record, spec: Spec) -> bool:
@@ -149,21 +149,18 @@ def _is_valid(record: Record, spec: Spec) -> bool:
     return True
 
 
-def _record(config: str, rows: list[Row], columns: Mapping[str, str], spec: Spec) -> Record:
+def _record(config: str, rows: list[Row], spec: Spec) -> Record:
     axis = spec.trial["axis"]
-    rows = sorted(rows, key=lambda row: float(row[columns.get(axis, axis)]))
+    rows = sorted(rows, key=lambda row: float(row[axis]))
 
     def column(name: str) -> NDArray[np.float64]:
-        return np.array([float(row[columns.get(name, name)]) for row in rows])
+        return np.array([float(row[name]) for row in rows])
 
-    recorded = [name for name in AXES if all(row.get(columns.get(name, name)) for row in rows)]
+    recorded = [name for name in AXES if all(row[name] for row in rows)]
     costs: dict[str, NDArray[np.float64]] = {name: column(name) for name in recorded}
     if not costs[axis][0] > 0:
         raise ValueError(f"config {config}: {axis} {costs[axis][0]:g} must be above 0")
-    parameters: Assignment = {}
-    for name in spec.space.parameters:
-        value = float(rows[0][columns.get(name, name)])
-        parameters[name] = value if name == "learning_rate" else int(value)
+    parameters: Assignment = {name: kind(name)(float(rows[0][name])) for name in spec.space.parameters}
     return Record(config=config, parameters=parameters, costs=costs, losses=column(spec.metric))
 
 
@@ -199,20 +196,19 @@ def play(sweep: Sweep, table: Table, *, workers: int, clock: Clock) -> None:
         workers: trials at a time.
         clock: goes on by the table's seconds; without that column, by a second for every unit of the axis.
     """
-    axis, budget, evaluations = table.axis, sweep.spec.trial["budget"], sweep.spec.evaluations
+    spec, axis = sweep.spec, sweep.spec.trial["axis"]
     due: list[tuple[float, int, Running, Record, int]] = []
     begun = 0
 
     def seconds(record: Record, evaluation: int) -> float:
         time = record.costs.get("seconds", record.costs[axis])
-        return float(np.interp(budget * evaluation / evaluations, [0, *record.costs[axis]], [0, *time]))
+        return float(np.interp(spec.cost_at(evaluation), [0, *record.costs[axis]], [0, *time]))
 
     def start() -> None:
         nonlocal begun
         while len(due) < workers and not table.exhausted and (trial := sweep.propose()):
-            names = sweep.spec.space.parameters
-            record = table.take({name: getattr(trial.config, name) for name in names})
-            trial.config = sweep.spec.trial_config(record.parameters)
+            record = table.take({name: getattr(trial.config, name) for name in spec.space.parameters})
+            trial.config = spec.trial_config(record.parameters)
             heapq.heappush(due, (clock.now + seconds(record, 1), begun, trial, record, 1))
             begun += 1
 
@@ -228,9 +224,8 @@ def play(sweep: Sweep, table: Table, *, workers: int, clock: Clock) -> None:
 def _goes_on(sweep: Sweep, trial: Running, record: Record, evaluation: int, table: Table) -> bool:
     """Report one recorded evaluation, if there is one, and end the trial where it ends."""
     spec = sweep.spec
-    axis = spec.trial["axis"]
     try:
-        values = record.at(axis, spec.trial["budget"] * evaluation / spec.evaluations)
+        values = record.at(spec.trial["axis"], spec.cost_at(evaluation))
     except EOFError as error:
         table.cut_short += 1
         sweep.finish(trial.trial_id, "stopped", str(error))

@@ -20,7 +20,7 @@ from sweeps import spec as specs
 from sweeps.data import Data, prepare, vocab_size
 from sweeps.display import Display
 from sweeps.mirror import Mirror
-from sweeps.results import RunFolder, ranked, read_results
+from sweeps.results import RunFolder, read_results
 from sweeps.search import Search
 from sweeps.spec import Spec
 from sweeps.sweep import Sweep
@@ -103,12 +103,13 @@ def _prepare(options: argparse.Namespace, stack: ExitStack) -> Session | int:
         OSError: a file or a disk does not serve.
     """
     spec, raw = specs.load(options.spec, options.set, name=options.name, trials=options.trials)
-    size.steps(spec.largest_trial(), vocab_size(spec.data))  # refuses a budget that is too short
+    vocabulary = vocab_size(spec.data)
+    size.steps(spec.largest_trial(), vocabulary)  # refuses a budget that is too short
     if options.dry_run:
-        plan.show(spec, vocab_size(spec.data), Console())
+        plan.show(spec, vocabulary, Console())
         return 0
     if options.replay:
-        return _replay(options, spec)
+        return _replay(options, spec, vocabulary)
     folder = RunFolder(Path("runs", spec.name).absolute())
     claim.check_spec(folder, spec)
     location = claim.storage_location(folder, options.storage)
@@ -129,14 +130,14 @@ def _prepare(options: argparse.Namespace, stack: ExitStack) -> Session | int:
         return _start(options, spec, folder, mirror, data, stack)
 
 
-def _replay(options: argparse.Namespace, spec: Spec) -> int:
+def _replay(options: argparse.Namespace, spec: Spec, vocabulary: int) -> int:
     """The sweep on recorded curves; its files go with it. Returns the exit status."""
     table, clock, console = replay.read_table(options.replay, spec), replay.Clock(), Console()
     with tempfile.TemporaryDirectory() as folder:
         sweep = Sweep(
             spec,
             RunFolder(Path(folder)),
-            vocab_size=vocab_size(spec.data),
+            vocab_size=vocabulary,
             tracker=Tracker.open("disabled", sweep=spec.name, folder=Path(folder), project=spec.project),
             checkpoints=folder,
             hours=options.hours,
@@ -145,9 +146,7 @@ def _replay(options: argparse.Namespace, spec: Spec) -> int:
         )
         replay.play(sweep, table, workers=options.workers, clock=clock)
     results = list(sweep.results.values())
-    if ranked(results):
-        console.print(display.leaderboard(results))
-    console.print(display.conclusion(results), style="bold", soft_wrap=True)
+    status = display.show_ranking(results, console)
     console.print(
         f"Replayed from {len(table.records)} runs of {options.replay} by {options.workers} simulated workers; "
         f"{table.inexact} of {len(results)} trials were answered by the nearest recorded configuration.",
@@ -159,7 +158,7 @@ def _replay(options: argparse.Namespace, spec: Spec) -> int:
         console.print(f"{table.cut_short} trials ended early, where their record ends.")
     if table.exhausted and not sweep.done:
         console.print("Every recorded run has been used.")
-    return 0 if ranked(results) else 1
+    return status
 
 
 def _start(

@@ -89,7 +89,7 @@ class Search:
     `unfinished` hands them to the next one.
     """
 
-    def __init__(self, space: Space, *, seed: int, method: Method = "bayes", storage: Path | None = None) -> None:
+    def __init__(self, space: Space, *, seed: int, method: Method, storage: Path | None = None) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         logging.getLogger("alembic").setLevel(logging.ERROR)
         self._space = space

@@ -9,11 +9,17 @@ from typing import Any, Literal, Protocol
 SEARCHABLE = ("depth", "width", "heads", "learning_rate", "seed")
 """The parameters that a sweep can search; the others are fixed under `trial`."""
 
+
 Method = Literal["bayes", "random"]
 """How configurations are proposed: where earlier trials did well (Optuna's TPE), or evenly."""
 
 Assignment = dict[str, int | float]
 """One configuration: a value for every searched parameter."""
+
+
+def kind(name: str) -> type[int] | type[float]:
+    """Of a searchable parameter: whole numbers, or any."""
+    return float if name == "learning_rate" else int
 
 
 class Suggester(Protocol):

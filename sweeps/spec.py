@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import yaml
 
-from sweeps.space import SEARCHABLE, Assignment, Choice, Method, Range, Space
+from sweeps.space import SEARCHABLE, Assignment, Choice, Method, Range, Space, kind
 from tinystories.config import AXES, TrialConfig, parse_number
 
 WandbMode = Literal["auto", "online", "offline", "disabled"]
@@ -109,6 +109,10 @@ class Spec:
     def trial_config(self, assignment: Assignment) -> TrialConfig:
         """The whole configuration of one trial."""
         return TrialConfig(**{"seed": self.seed, **self.trial, **assignment})
+
+    def cost_at(self, evaluation: int) -> float:
+        """Budget that a trial has spent at one of its evaluations. [token, FLOP or second]"""
+        return self.trial["budget"] * evaluation / self.evaluations
 
     def largest_trial(self) -> TrialConfig:
         """The trial with the most parameters."""
@@ -323,18 +327,17 @@ def _parameter(name: str, raw: Any) -> Choice | Range:
     where = f"parameters.{name}"
     entries = _mapping(raw, where)
     _known(entries, ("values", "value", "min", "max", "distribution"), where)
-    kind = float if name == "learning_rate" else int
     if len(given := [key for key in ("value", "values", "min") if key in entries]) != 1:
         raise ValueError(f"{where}: give either value, or values, or min and max; given: {', '.join(given) or 'none'}")
     if "distribution" in entries and "min" not in entries:
         raise ValueError(f"{where}: distribution goes with min and max")
     if "value" in entries:
-        return Choice(values=(_positive_of(entries["value"], kind, where),))
+        return Choice(values=(_positive_of(entries["value"], kind(name), where),))
     if "values" in entries:
-        return Choice(values=_values(entries["values"], kind, where))
+        return Choice(values=_values(entries["values"], kind(name), where))
     if name in ("width", "heads"):
         raise ValueError(f"{where}: give a list of values, so that every width has heads that divide it")
-    return _range(entries, kind, where)
+    return _range(entries, kind(name), where)
 
 
 def _values(raw: Any, kind: type, where: str) -> tuple[int | float, ...]:

@@ -56,7 +56,9 @@ def write(path: Path, table: list[Row]) -> Path:
     return path
 
 
-def replayed(folder: Path, table: list[Row], *, workers: int = 1, **changes: Any) -> tuple[Sweep, Table, Clock]:
+def replayed(
+    folder: Path, table: list[Row], *, workers: int = 1, hours: float | None = None, **changes: Any
+) -> tuple[Sweep, Table, Clock]:
     sweep_spec, clock = spec(**changes), Clock()
     recorded = read_table(write(folder / "table.csv.gz", table), sweep_spec)
     sweep = Sweep(
@@ -65,7 +67,8 @@ def replayed(folder: Path, table: list[Row], *, workers: int = 1, **changes: Any
         vocab_size=300,
         tracker=Tracker.open("disabled", sweep="tiny", folder=folder, project="test"),
         checkpoints=str(folder),
-        search=Search(sweep_spec.space, seed=sweep_spec.seed),
+        hours=hours,
+        search=Search(sweep_spec.space, method=sweep_spec.method, seed=sweep_spec.seed),
         clock=clock,
     )
     play(sweep, recorded, workers=workers, clock=clock)
@@ -133,9 +136,10 @@ def test_a_trial_ends_where_its_record_does(tmp_path: Path) -> None:
     assert table.cut_short == 1
 
 
-def test_a_cost_between_two_evaluations_is_interpolated_and_one_before_the_first_is_not_answered() -> None:
-    sweep_spec = spec()
-    record = read_table_of(sweep_spec, rows(1, [3.0, 2.0]))
+def test_a_cost_between_two_evaluations_is_interpolated_and_one_before_the_first_is_not_answered(
+    tmp_path: Path,
+) -> None:
+    (record,) = read_table(write(tmp_path / "table.csv", rows(1, [3.0, 2.0])), spec()).records
 
     halfway = record.at("tokens", math.sqrt(100 * 200))
     assert halfway is not None
@@ -143,29 +147,8 @@ def test_a_cost_between_two_evaluations_is_interpolated_and_one_before_the_first
     assert record.at("tokens", 50) is None
 
 
-def read_table_of(sweep_spec: Spec, table: list[Row]) -> Any:
-    import tempfile
-
-    with tempfile.TemporaryDirectory() as folder:
-        return read_table(write(Path(folder) / "table.csv", table), sweep_spec).records[0]
-
-
 def test_hours_are_those_of_the_virtual_clock(tmp_path: Path) -> None:
-    sweep_spec, clock = spec(early_terminate=None), Clock()
-    table = read_table(write(tmp_path / "table.csv", GRID), sweep_spec)
-    tracker = Tracker.open("disabled", sweep="tiny", folder=tmp_path, project="test")
-    search = Search(sweep_spec.space, seed=0)
-    sweep = Sweep(
-        sweep_spec,
-        RunFolder(tmp_path),
-        vocab_size=300,
-        tracker=tracker,
-        checkpoints="",
-        hours=5 / 3600,
-        search=search,
-        clock=clock,
-    )
-    play(sweep, table, workers=1, clock=clock)
+    sweep, _, clock = replayed(tmp_path, GRID, hours=5 / 3600, early_terminate=None)
 
     assert (len(sweep.results), clock.now) == (1, pytest.approx(5))
 

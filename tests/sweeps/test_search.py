@@ -51,7 +51,7 @@ def storage(folder: Path) -> optuna.Study:
 
 
 def open_search(folder: Path, seed: int = 0) -> Search:
-    return Search(SPACE, seed=seed, storage=folder / "optuna.db")
+    return Search(SPACE, method="bayes", seed=seed, storage=folder / "optuna.db")
 
 
 def test_stopped_trials_are_pruned_with_all_their_values(tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_the_search_learns_where_the_good_trials_are(tmp_path: Path) -> None:
     space = Space(
         parameters={"learning_rate": Range(low=1e-5, high=1.0, log=True)}, fixed={"depth": 1, "width": 8, "heads": 1}
     )
-    search = Search(space, seed=0)
+    search = Search(space, method="bayes", seed=0)
     distances = []
     for _ in range(40):
         proposal = search.ask()
