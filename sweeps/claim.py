@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from sweeps import spec as specs
+from sweeps import parsing
 from sweeps.data import Data
 from sweeps.results import RunFolder
 from sweeps.spec import Spec
@@ -47,7 +47,7 @@ def check_spec(folder: RunFolder, spec: Spec) -> None:
     """
     if not folder.spec.exists():
         return
-    earlier = specs.parse(yaml.safe_load(folder.spec.read_text()))
+    earlier = parsing.parse(yaml.safe_load(folder.spec.read_text()))
     changeable = FREE_TO_CHANGE
     if spec.trial["axis"] == "seconds":  # a faster machine would train its trials for longer
         changeable = changeable - {"cpus_per_trial", "trials_per_gpu"}

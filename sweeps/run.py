@@ -15,8 +15,7 @@ from typing import Any
 
 from rich.console import Console
 
-from sweeps import claim, cluster, display, packing, plan, replay
-from sweeps import spec as specs
+from sweeps import claim, cluster, display, packing, parsing, plan, replay
 from sweeps.data import Data, prepare, vocab_size
 from sweeps.display import Display
 from sweeps.mirror import Mirror
@@ -102,7 +101,7 @@ def _prepare(options: argparse.Namespace, stack: ExitStack) -> Session | int:
         ValueError: an input does not hold. Nothing is left behind.
         OSError: a file or a disk does not serve.
     """
-    spec, raw = specs.load(options.spec, options.set, name=options.name, trials=options.trials)
+    spec, raw = parsing.load(options.spec, options.set, name=options.name, trials=options.trials)
     vocabulary = vocab_size(spec.data)
     size.steps(spec.largest_trial(), vocabulary)  # refuses a budget that is too short
     if options.dry_run:

@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sweeps import claim
-from sweeps import spec as specs
+from sweeps import claim, parsing
 from sweeps.results import RunFolder
 
 from .examples import minimal
@@ -24,7 +23,7 @@ def begun(root: Path, budget: dict[str, str]) -> RunFolder:
 def test_a_sweep_by_tokens_goes_on_with_another_share_of_the_machine(tmp_path: Path, change: dict[str, int]) -> None:
     budget = {"tokens": "20k"}
 
-    claim.check_spec(begun(tmp_path, budget), specs.parse(minimal(trial=budget, **change)))
+    claim.check_spec(begun(tmp_path, budget), parsing.parse(minimal(trial=budget, **change)))
 
 
 @pytest.mark.parametrize("change", HARDWARE)
@@ -32,4 +31,4 @@ def test_a_sweep_by_seconds_does_not(tmp_path: Path, change: dict[str, int]) -> 
     budget = {"seconds": "60"}
 
     with pytest.raises(ValueError, match=f"holds another sweep: {next(iter(change))} is"):
-        claim.check_spec(begun(tmp_path, budget), specs.parse(minimal(trial=budget, **change)))
+        claim.check_spec(begun(tmp_path, budget), parsing.parse(minimal(trial=budget, **change)))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweeps import spec as specs
+from sweeps import parsing
 from sweeps.packing import MOST, trials_per_gpu
 from sweeps.spec import Spec
 from tinystories.models.size import MEMORY_SHARE, PROCESS_BYTES, training_bytes
@@ -22,7 +22,7 @@ MEMORY = st.integers(2**30, 2**38)
 def sweep(*, depth: int, width: int, **trial: Any) -> Spec:
     parameters = {"depth": {"values": [1, depth]}, "width": {"values": [16, width]}, "heads": {"values": [2]}}
     trial = {"context": 512, "batch_size": 80, **({} if "seconds" in trial else {"tokens": "500M"}), **trial}
-    return specs.parse(minimal(parameters=parameters, trial=trial))
+    return parsing.parse(minimal(parameters=parameters, trial=trial))
 
 
 def packed(spec: Spec, gigabytes: float) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sweeps import spec as specs
+from sweeps import parsing
 from sweeps.replay import Clock, Table, play, read_table
 from sweeps.results import Result, RunFolder
 from sweeps.run import main
@@ -28,7 +28,7 @@ def spec(**changes: Any) -> Spec:
         early_terminate={"type": "asha", "eta": 2, "min_iter": 1},
         trial={"tokens": 400, "evaluations": 4, "width": 16, "heads": 1, "context": 10, "batch_size": 1},
     )
-    return specs.parse({**raw, **changes})
+    return parsing.parse({**raw, **changes})
 
 
 def rows(depth: int, losses: list[float], seconds: float = 1.0) -> list[Row]:

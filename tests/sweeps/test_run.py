@@ -101,9 +101,9 @@ def study_states(root: Path) -> Counter[TrialState]:
 
 def uninterrupted(root: Path, result: Result, dataset: Dataset) -> list[float]:
     """The losses of the same trial, trained here without any sweep."""
-    from sweeps import spec as specs
+    from sweeps import parsing
 
-    spec, _ = specs.load(root / "spec.yaml")
+    spec, _ = parsing.load(root / "spec.yaml")
     assignment = {name: getattr(result, name) for name in ("depth", "width", "heads")}
     return [metrics.val_loss for metrics in Trainer(spec.trial_config(assignment), dataset, device="cpu").run()]
 

@@ -8,7 +8,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from sweeps import spec as specs
+from sweeps import parsing
 from sweeps.results import RunFolder, read_curves, read_results, write_results
 from sweeps.sweep import Running, Sweep
 from sweeps.tracking import Tracker
@@ -19,7 +19,7 @@ from .examples import METRICS, minimal
 
 def open_sweep(root: Path, hours: float | None = None, **changes: Any) -> Sweep:
     changes = {"early_terminate": {"type": "asha", "eta": 2, "min_iter": 1}, **changes}
-    spec = specs.parse(minimal(**changes))
+    spec = parsing.parse(minimal(**changes))
     root.mkdir(exist_ok=True)
     return Sweep(
         spec,

@@ -6,18 +6,18 @@ from typing import Any
 import pytest
 import yaml
 
-from sweeps import spec as specs
+from sweeps import parsing
 from sweeps.space import Choice, Range
 from sweeps.spec import Halving, StoriesData
 
 from .examples import minimal
 
-SWEEPS = Path(specs.__file__).parent
+SWEEPS = Path(parsing.__file__).parent
 
 
 @pytest.mark.parametrize("name", ["demo", "shape", "paper"])
 def test_the_sweeps_that_come_along_hold(name: str) -> None:
-    spec, _ = specs.load(SWEEPS / f"{name}.yaml")
+    spec, _ = parsing.load(SWEEPS / f"{name}.yaml")
 
     assert spec.name == name
     assert spec.trials >= 16
@@ -25,7 +25,7 @@ def test_the_sweeps_that_come_along_hold(name: str) -> None:
 
 
 def test_numbers_may_be_written_short() -> None:
-    spec = specs.parse(minimal(trial={"flops": "3e13", "batch_size": "1k"}))
+    spec = parsing.parse(minimal(trial={"flops": "3e13", "batch_size": "1k"}))
 
     assert (spec.trial["axis"], spec.trial["budget"], spec.trial["batch_size"]) == ("flops", 3e13, 1000)
 
@@ -37,7 +37,7 @@ def test_parameters_follow_the_vocabulary_of_wandb() -> None:
         "heads": {"value": 2},
         "learning_rate": {"distribution": "log_uniform_values", "min": 1e-4, "max": 1e-2},
     }
-    space = specs.parse(minimal(parameters=parameters)).space
+    space = parsing.parse(minimal(parameters=parameters)).space
 
     assert space.parameters == {
         "depth": Range(low=1, high=12),
@@ -48,14 +48,14 @@ def test_parameters_follow_the_vocabulary_of_wandb() -> None:
 
 
 def test_a_trial_is_what_is_fixed_plus_what_is_searched() -> None:
-    spec = specs.parse(minimal(trial={"tokens": "20k", "context": 64}, seed=7))
+    spec = parsing.parse(minimal(trial={"tokens": "20k", "context": 64}, seed=7))
     config = spec.trial_config({"depth": 2, "width": 32, "heads": 2})
 
     assert (config.depth, config.width, config.context, config.seed) == (2, 32, 64, 7)
 
 
 def test_trials_are_no_more_than_the_space_has() -> None:
-    assert specs.parse(minimal(run_cap=100)).trials == 8
+    assert parsing.parse(minimal(run_cap=100)).trials == 8
 
 
 def test_rungs_are_powers_of_eta_below_the_full_run() -> None:
@@ -66,7 +66,7 @@ def test_rungs_are_powers_of_eta_below_the_full_run() -> None:
 def test_a_name_may_look_like_a_number(tmp_path: Path) -> None:
     file = tmp_path / "sweep.yaml"
     file.write_text(yaml.safe_dump(minimal()))
-    spec, _ = specs.load(file, name="007", trials="3")
+    spec, _ = parsing.load(file, name="007", trials="3")
 
     assert (spec.name, spec.run_cap) == ("007", 3)
 
@@ -75,15 +75,15 @@ def test_overrides_replace_nested_entries(tmp_path: Path) -> None:
     file = tmp_path / "sweep.yaml"
     file.write_text(yaml.safe_dump(minimal()))
     overrides = ["trial.tokens=1M", "wandb=disabled", "parameters.depth.values=[3]", "trials_per_gpu=2"]
-    spec, raw = specs.load(file, overrides)
+    spec, raw = parsing.load(file, overrides)
 
     assert (spec.trial["budget"], spec.wandb, spec.trials_per_gpu) == (1e6, "disabled", 2)
     assert spec.space.parameters["depth"] == Choice(values=(3,))
-    assert specs.parse(raw) == spec
+    assert parsing.parse(raw) == spec
 
 
 def test_built_in_stories_have_a_folder_of_their_own() -> None:
-    spec = specs.parse(minimal(data={"stories": 100, "tokenizer": "bpe:300"}))
+    spec = parsing.parse(minimal(data={"stories": 100, "tokenizer": "bpe:300"}))
 
     assert isinstance(spec.data, StoriesData)
     assert spec.data.folder != StoriesData(stories=101, tokenizer="bpe:300").folder
@@ -91,7 +91,7 @@ def test_built_in_stories_have_a_folder_of_their_own() -> None:
 
 @pytest.mark.parametrize(("given", "meant"), [(None, None), ("auto", None), (4, 4), (0, 0)])
 def test_trials_share_a_gpu_as_told_or_as_memory_allows(given: str | int | None, meant: int | None) -> None:
-    assert specs.parse(minimal(trials_per_gpu=given)).trials_per_gpu == meant
+    assert parsing.parse(minimal(trials_per_gpu=given)).trials_per_gpu == meant
 
 
 @pytest.mark.parametrize("value", ["many", -1, 1.5, True, 101])
@@ -99,7 +99,7 @@ def test_a_number_of_trials_for_a_gpu_that_means_nothing_is_refused(value: str |
     allowed = "auto, a whole number up to 100, or 0 for CPUs alone"
 
     with pytest.raises(ValueError, match=f"^trials_per_gpu {value!r}: {allowed}$"):
-        specs.parse(minimal(trials_per_gpu=value))
+        parsing.parse(minimal(trials_per_gpu=value))
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_a_number_of_trials_for_a_gpu_that_means_nothing_is_refused(value: str |
 )
 def test_what_does_not_hold_is_refused_in_one_line(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message.replace("(", r"\(")) as caught:
-        specs.parse(minimal(**changes))
+        parsing.parse(minimal(**changes))
 
     assert "\n" not in str(caught.value)
 
@@ -164,7 +164,7 @@ def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None
     file.write_bytes(text.encode("latin-1"))
 
     with pytest.raises(ValueError, match=r"sweep\.yaml"):
-        specs.load(file)
+        parsing.load(file)
 
 
 @pytest.mark.parametrize("override", ["wandb", "=1", "name.x=1", "run_cap=[", "colour=red"])
@@ -173,4 +173,4 @@ def test_a_bad_override_is_refused(tmp_path: Path, override: str) -> None:
     file.write_text(yaml.safe_dump(minimal()))
 
     with pytest.raises(ValueError, match=override.split("=")[0].split(".")[0] or "key=value"):
-        specs.load(file, [override])
+        parsing.load(file, [override])

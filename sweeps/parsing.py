@@ -1,0 +1,287 @@
+"""A sweep's YAML, read and checked: W&B's sweep vocabulary, plus `trial` for what is fixed. README lists the keys."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+import yaml
+
+from sweeps.space import SEARCHABLE, Choice, Range, Space, kind
+from sweeps.spec import METRICS, Halving, Spec, StoriesData
+from tinystories.config import AXES, TrialConfig, parse_number
+
+SHAPE = ("depth", "width", "heads")
+MOST_PER_GPU = 100
+"""Trials on one GPU: Ray counts shares of it in ten-thousandths."""
+
+
+def load(
+    path: Path, overrides: Sequence[str] = (), *, name: str | None = None, trials: str | None = None
+) -> tuple[Spec, dict[str, Any]]:
+    """Read and check a sweep's YAML.
+
+    Args:
+        path: the YAML file.
+        overrides: `key=value` pairs that replace entries, `trial.tokens=1M` for nested ones.
+        name: replaces the sweep's name.
+        trials: replaces `run_cap`.
+
+    Returns:
+        The checked spec, and the plain mapping that it was made from, for the run folder.
+
+    Raises:
+        ValueError: the file or an override does not hold; one line with the value and what is allowed.
+    """
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ValueError(f"{path}: no such sweep file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: cannot be read: {error}") from None
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(raw, dict):
+        raise ValueError(f"{path}: a sweep is a mapping with the keys {', '.join(KEYS)}")
+    for override in overrides:
+        _override(raw, override)
+    raw |= {key: value for key, value in (("name", name), ("run_cap", trials)) if value is not None}
+    return parse(raw), raw
+
+
+def _override(raw: dict[str, Any], override: str) -> None:
+    key, separator, value = override.partition("=")
+    if not separator or not key:
+        raise ValueError(f"--set {override!r}: write key=value, such as trial.tokens=1M")
+    target: dict[str, Any] = raw
+    *parents, last = key.split(".")
+    for parent in parents:
+        target = target.setdefault(parent, {})
+        if not isinstance(target, dict):
+            raise ValueError(f"--set {override!r}: {parent} is not a mapping")
+    try:
+        target[last] = yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise ValueError(f"--set {override!r}: {value!r} is not YAML") from None
+
+
+OPTIONAL = tuple(entry for entry in fields(Spec) if entry.default is not MISSING)
+KEYS = (
+    *("name", "metric", "parameters", "run_cap", "early_terminate", "trial", "data", "trials_per_gpu", "replay"),
+    *(entry.name for entry in OPTIONAL),
+)
+
+
+def parse(raw: Mapping[str, Any]) -> Spec:
+    """Check a sweep's mapping.
+
+    Raises:
+        ValueError: an unknown key, a wrong type or a value out of range.
+    """
+    _known(raw, KEYS, "the sweep")
+    for required in ("name", "parameters", "run_cap", "trial"):
+        if required not in raw:
+            raise ValueError(f"the sweep has no {required!r}; it must have name, parameters, run_cap, trial")
+    trial = _trial(_mapping(raw["trial"], "trial"))
+    space = _space(_mapping(raw["parameters"], "parameters"), trial)
+    settings = {entry.name: _typed(raw[entry.name], entry.type, entry.name) for entry in OPTIONAL if entry.name in raw}
+    spec = Spec(
+        name=_name(raw["name"]),
+        metric=_metric(_mapping(raw.get("metric", {"name": "val_loss"}), "metric")),
+        space=space,
+        run_cap=_positive(raw["run_cap"], "run_cap"),
+        early_terminate=_halving(raw.get("early_terminate")),
+        trial=trial,
+        data=_data(raw.get("data")),
+        trials_per_gpu=_trials_per_gpu(raw.get("trials_per_gpu", "auto")),
+        replay=_replay(raw.get("replay", {})),
+        **settings,
+    )
+    _check_settings(spec)
+    return spec
+
+
+def _check_settings(spec: Spec) -> None:
+    for name in ("cpus_per_trial", "keep_checkpoints", "patience"):
+        if not getattr(spec, name) > 0:
+            raise ValueError(f"{name} {getattr(spec, name)} must be above 0")
+    for name in ("max_failures", "seed"):
+        if getattr(spec, name) < 0:
+            raise ValueError(f"{name} {getattr(spec, name)} must be at least 0")
+    if spec.early_terminate and not spec.rungs:
+        raise ValueError(
+            f"early_terminate.min_iter {spec.early_terminate.min_iter} must be below "
+            f"trial.evaluations {spec.evaluations}, or no trial is ever stopped"
+        )
+    spec.largest_trial()  # makes a configuration, and so checks what all trials share
+
+
+def _name(raw: Any) -> str:
+    if not isinstance(raw, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", raw):
+        raise ValueError(f"name {raw!r}: letters, digits, '.', '_' and '-' only, as it names a folder")
+    return raw
+
+
+def _metric(raw: Mapping[str, Any]) -> str:
+    _known(raw, ("name", "goal"), "metric")
+    if raw.get("name", "val_loss") not in METRICS:
+        raise ValueError(f"metric.name {raw['name']!r} is not one of {', '.join(METRICS)}")
+    if raw.get("goal", "minimize") != "minimize":
+        raise ValueError(f"metric.goal {raw['goal']!r}: losses are minimised; write minimize")
+    return raw.get("name", "val_loss")
+
+
+def _halving(raw: Any) -> Halving | None:
+    if raw is None:
+        return None
+    entries = _mapping(raw, "early_terminate")
+    _known(entries, ("type", "eta", "min_iter"), "early_terminate")
+    if entries.get("type", "asha") != "asha":
+        raise ValueError(f"early_terminate.type {entries['type']!r} is not known; allowed: asha")
+    numbers = {key: _typed(value, int, f"early_terminate.{key}") for key, value in entries.items() if key != "type"}
+    return Halving(**numbers)
+
+
+def _data(raw: Any) -> str | StoriesData | None:
+    if raw is None or (isinstance(raw, str) and raw):
+        return raw
+    if not isinstance(raw, Mapping):
+        raise ValueError(f"data {raw!r}: a folder, a URI, or the mapping of the built-in stories")
+    types = get_type_hints(StoriesData)
+    _known(raw, tuple(types), "data")
+    data = StoriesData(**{key: _typed(value, types[key], f"data.{key}") for key, value in raw.items()})
+    _positive(data.stories, "data.stories")
+    _positive(data.valid_stories, "data.valid_stories")
+    return data
+
+
+def _trials_per_gpu(raw: Any) -> int | None:
+    if raw == "auto":
+        return None
+    if isinstance(raw, bool) or not isinstance(raw, int) or not 0 <= raw <= MOST_PER_GPU:
+        raise ValueError(f"trials_per_gpu {raw!r}: auto, a whole number up to {MOST_PER_GPU}, or 0 for CPUs alone")
+    return raw
+
+
+def _replay(raw: Any) -> dict[str, str]:
+    entries = _mapping(raw, "replay")
+    _known(entries, ("columns",), "replay")
+    columns = _mapping(entries.get("columns", {}), "replay.columns")
+    _known(columns, ("config", *SEARCHABLE, *AXES, *METRICS), "replay.columns")
+    return {name: _typed(column, str, f"replay.columns.{name}") for name, column in columns.items()}
+
+
+def _trial(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of TrialConfig; the budget is the one key among tokens, flops, seconds, and names the axis."""
+    types = get_type_hints(TrialConfig)
+    del types["axis"], types["budget"]
+    _known(raw, AXES + tuple(types), "trial")
+    budgets = [axis for axis in AXES if axis in raw]
+    if len(budgets) != 1:
+        raise ValueError(
+            f"trial needs exactly one budget among {', '.join(AXES)}; given: {', '.join(budgets) or 'none'}"
+        )
+    trial = {key: _typed(value, types[key], f"trial.{key}") for key, value in raw.items() if key not in AXES}
+    if trial.get("seed", 0) < 0:
+        raise ValueError(f"trial.seed {trial['seed']} must be at least 0")
+    axis = budgets[0]
+    return {**trial, "axis": axis, "budget": _typed(raw[axis], float, f"trial.{axis}")}
+
+
+def _space(raw: Mapping[str, Any], trial: Mapping[str, Any]) -> Space:
+    _known(raw, SEARCHABLE, "parameters")
+    if not raw:
+        raise ValueError(f"parameters is empty; search at least one of {', '.join(SEARCHABLE)}")
+    if both := [name for name in raw if name in trial]:
+        raise ValueError(f"{both[0]} stands under both parameters and trial; keep one")
+    if missing := [name for name in SHAPE if name not in raw and name not in trial]:
+        raise ValueError(f"{missing[0]} stands under neither parameters nor trial")
+    parameters = {name: _parameter(name, raw[name]) for name in SEARCHABLE if name in raw}
+    return Space(parameters=parameters, fixed={name: trial[name] for name in SHAPE if name in trial})
+
+
+def _parameter(name: str, raw: Any) -> Choice | Range:
+    where = f"parameters.{name}"
+    entries = _mapping(raw, where)
+    _known(entries, ("values", "value", "min", "max", "distribution"), where)
+    if len(given := [key for key in ("value", "values", "min") if key in entries]) != 1:
+        raise ValueError(f"{where}: give either value, or values, or min and max; given: {', '.join(given) or 'none'}")
+    if "distribution" in entries and "min" not in entries:
+        raise ValueError(f"{where}: distribution goes with min and max")
+    if "value" in entries:
+        return Choice(values=(_positive_of(entries["value"], kind(name), where),))
+    if "values" in entries:
+        return Choice(values=_values(entries["values"], kind(name), where))
+    if name in ("width", "heads"):
+        raise ValueError(f"{where}: give a list of values, so that every width has heads that divide it")
+    return _range(entries, kind(name), where)
+
+
+def _values(raw: Any, kind: type, where: str) -> tuple[int | float, ...]:
+    if not isinstance(raw, list) or not raw:
+        raise ValueError(f"{where}.values {raw!r}: a list with at least one value")
+    values = tuple(_positive_of(value, kind, where) for value in raw)
+    if len(set(values)) < len(values):
+        raise ValueError(f"{where}.values {raw!r} names a value twice")
+    return values
+
+
+def _range(entries: Mapping[str, Any], kind: type, where: str) -> Range:
+    if "min" not in entries or "max" not in entries:
+        raise ValueError(f"{where}: give values, or min and max")
+    low, high = (_positive_of(entries[end], kind, f"{where}.{end}") for end in ("min", "max"))
+    if low >= high:
+        raise ValueError(f"{where}: min {low} must be below max {high}")
+    default = "int_uniform" if kind is int else "uniform"
+    distribution = entries.get("distribution", default)
+    if distribution not in (default, "log_uniform_values"):
+        raise ValueError(f"{where}.distribution {distribution!r}: allowed here: {default}, log_uniform_values")
+    log = distribution == "log_uniform_values"
+    if log and low == 0:
+        raise ValueError(f"{where}.min 0 must be above 0 on a logarithmic scale")
+    return Range(low=low, high=high, log=log)
+
+
+def _known(raw: Mapping[str, Any], allowed: Sequence[str], where: str) -> None:
+    for key in raw:
+        if key not in allowed:
+            raise ValueError(f"unknown key {key!r} in {where}; known: {', '.join(allowed)}")
+
+
+def _mapping(raw: Any, where: str) -> Mapping[str, Any]:
+    if not isinstance(raw, Mapping):
+        raise ValueError(f"{where} {raw!r} must be a mapping")
+    return raw
+
+
+def _positive(raw: Any, where: str) -> int:
+    return int(_positive_of(raw, int, where))
+
+
+def _positive_of(raw: Any, kind: type, where: str) -> int | float:
+    value = _typed(raw, kind, where)
+    if value < 0 or (value == 0 and not where.startswith("parameters.seed")):
+        raise ValueError(f"{where} {raw!r} must be above 0")
+    return value
+
+
+def _typed(raw: Any, kind: Any, where: str) -> Any:
+    """The value as its declared type; numbers may be written 2M or 3e13."""
+    if get_origin(kind) is Literal:
+        if raw not in get_args(kind):
+            raise ValueError(f"{where} {raw!r} is not one of {', '.join(map(str, get_args(kind)))}")
+        return raw
+    if kind in (bool, str):
+        if not isinstance(raw, kind):
+            raise ValueError(f"{where} {raw!r} must be {'true or false' if kind is bool else 'text'}")
+        return raw
+    if isinstance(raw, bool) or not isinstance(raw, (int, float, str)):
+        raise ValueError(f"{where} {raw!r} must be a number")
+    try:
+        number = parse_number(raw)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
+    if kind is int and number != int(number):
+        raise ValueError(f"{where} {raw!r} must be a whole number")
+    return kind(number)
