@@ -17,7 +17,7 @@ def trials_per_gpu(spec: Spec, vocab_size: int, gpu_bytes: int) -> int:
         vocab_size: of the data. [token]
         gpu_bytes: memory of the smallest GPU. [byte]
     """
-    trial = spec.largest_trial()
+    trial = spec.largest_trial(vocab_size)
     if trial.axis == "seconds":
         return 1
     bytes_per_number = 4 if trial.dtype == "float32" else 2

@@ -8,11 +8,10 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import yaml
 
-from sweeps.space import SEARCHABLE, Choice, Range, Space, kind
+from sweeps.space import SEARCHABLE, SHAPE, Assignment, Choice, Limits, Range, Space, kind
 from sweeps.spec import METRICS, Halving, Spec, StoriesData
 from tinystories.config import AXES, TrialConfig, parse_number
 
-SHAPE = ("depth", "width", "heads")
 MOST_PER_GPU = 100
 """Trials on one GPU: Ray counts shares of it in ten-thousandths."""
 
@@ -68,7 +67,8 @@ def _override(raw: dict[str, Any], override: str) -> None:
 
 OPTIONAL = tuple(entry for entry in fields(Spec) if entry.default is not MISSING)
 KEYS = (
-    *("name", "metric", "parameters", "run_cap", "early_terminate", "trial", "data", "trials_per_gpu", "replay"),
+    *("name", "metric", "parameters", "limits", "points", "run_cap", "early_terminate", "trial", "data"),
+    *("trials_per_gpu", "replay"),
     *(entry.name for entry in OPTIONAL),
 )
 
@@ -84,12 +84,13 @@ def parse(raw: Mapping[str, Any]) -> Spec:
         if required not in raw:
             raise ValueError(f"the sweep has no {required!r}; it must have name, parameters, run_cap, trial")
     trial = _trial(_mapping(raw["trial"], "trial"))
-    space = _space(_mapping(raw["parameters"], "parameters"), trial)
+    space = _space(_mapping(raw["parameters"], "parameters"), trial, _limits(raw.get("limits", {}), trial))
     settings = {entry.name: _typed(raw[entry.name], entry.type, entry.name) for entry in OPTIONAL if entry.name in raw}
     spec = Spec(
         name=_name(raw["name"]),
         metric=_metric(_mapping(raw.get("metric", {"name": "val_loss"}), "metric")),
         space=space,
+        points=_points(raw.get("points", []), space),
         run_cap=_positive(raw["run_cap"], "run_cap"),
         early_terminate=_halving(raw.get("early_terminate")),
         trial=trial,
@@ -114,7 +115,9 @@ def _check_settings(spec: Spec) -> None:
             f"early_terminate.min_iter {spec.early_terminate.min_iter} must be below "
             f"trial.evaluations {spec.evaluations}, or no trial is ever stopped"
         )
-    spec.largest_trial()  # makes a configuration, and so checks what all trials share
+    if spec.repeats == "new_seed" and "seed" in spec.space.parameters:
+        raise ValueError("repeats new_seed: the seed is searched; allowed then: answer")
+    spec.largest_trial(vocab_size=1)  # makes all shapes' configurations, and so checks what trials share
 
 
 def _name(raw: Any) -> str:
@@ -189,7 +192,35 @@ def _trial(raw: Mapping[str, Any]) -> dict[str, Any]:
     return {**trial, "axis": axis, "budget": _typed(raw[axis], float, f"trial.{axis}")}
 
 
-def _space(raw: Mapping[str, Any], trial: Mapping[str, Any]) -> Space:
+def _limits(raw: Any, trial: Mapping[str, Any]) -> Limits:
+    entries = _mapping(raw, "limits")
+    _known(entries, tuple(vars(Limits())), "limits")
+    kinds = {"max_flops": float}
+    limits: dict[str, Any] = {
+        key: _positive_of(value, kinds.get(key, int), f"limits.{key}") for key, value in entries.items()
+    }
+    if "max_flops" in limits and trial["axis"] != "tokens":
+        raise ValueError(f"limits.max_flops: trials have a budget of {trial['axis']}; it goes with trial.tokens")
+    return Limits(**limits)
+
+
+def _points(raw: Any, space: Space) -> tuple[Assignment, ...]:
+    if not isinstance(raw, list):
+        raise ValueError(f"points {raw!r}: a list of configurations, such as [{{depth: 2, width: 64, heads: 4}}]")
+    return tuple(_point(entry, space) for entry in raw)
+
+
+def _point(raw: Any, space: Space) -> Assignment:
+    entries = _mapping(raw, "points")
+    if set(entries) != set(space.parameters):
+        raise ValueError(f"points: {dict(entries)} must give a value for each of {', '.join(space.parameters)}")
+    point = {name: _positive_of(entries[name], kind(name), f"points.{name}") for name in space.parameters}
+    if not space.contains(point):
+        raise ValueError(f"points: {point} lies outside the searched parameters, or its heads do not divide its width")
+    return point
+
+
+def _space(raw: Mapping[str, Any], trial: Mapping[str, Any], limits: Limits) -> Space:
     _known(raw, SEARCHABLE, "parameters")
     if not raw:
         raise ValueError(f"parameters is empty; search at least one of {', '.join(SEARCHABLE)}")
@@ -198,23 +229,21 @@ def _space(raw: Mapping[str, Any], trial: Mapping[str, Any]) -> Space:
     if missing := [name for name in SHAPE if name not in raw and name not in trial]:
         raise ValueError(f"{missing[0]} stands under neither parameters nor trial")
     parameters = {name: _parameter(name, raw[name]) for name in SEARCHABLE if name in raw}
-    return Space(parameters=parameters, fixed={name: trial[name] for name in SHAPE if name in trial})
+    return Space(parameters=parameters, fixed={name: trial[name] for name in SHAPE if name in trial}, limits=limits)
 
 
 def _parameter(name: str, raw: Any) -> Choice | Range:
     where = f"parameters.{name}"
     entries = _mapping(raw, where)
-    _known(entries, ("values", "value", "min", "max", "distribution"), where)
+    _known(entries, ("values", "value", "min", "max", "q", "distribution"), where)
     if len(given := [key for key in ("value", "values", "min") if key in entries]) != 1:
         raise ValueError(f"{where}: give either value, or values, or min and max; given: {', '.join(given) or 'none'}")
-    if "distribution" in entries and "min" not in entries:
-        raise ValueError(f"{where}: distribution goes with min and max")
+    if ranged := [key for key in ("q", "distribution") if key in entries and "min" not in entries]:
+        raise ValueError(f"{where}: {ranged[0]} goes with min and max")
     if "value" in entries:
         return Choice(values=(_positive_of(entries["value"], kind(name), where),))
     if "values" in entries:
         return Choice(values=_values(entries["values"], kind(name), where))
-    if name in ("width", "heads"):
-        raise ValueError(f"{where}: give a list of values, so that every width has heads that divide it")
     return _range(entries, kind(name), where)
 
 
@@ -233,14 +262,18 @@ def _range(entries: Mapping[str, Any], kind: type, where: str) -> Range:
     low, high = (_positive_of(entries[end], kind, f"{where}.{end}") for end in ("min", "max"))
     if low >= high:
         raise ValueError(f"{where}: min {low} must be below max {high}")
-    default = "int_uniform" if kind is int else "uniform"
-    distribution = entries.get("distribution", default)
-    if distribution not in (default, "log_uniform_values"):
-        raise ValueError(f"{where}.distribution {distribution!r}: allowed here: {default}, log_uniform_values")
+    step = _positive(entries.get("q", 1), f"{where}.q")
+    plain = "q_uniform" if step > 1 else "int_uniform" if kind is int else "uniform"
+    allowed = (plain,) if step > 1 else (plain, "log_uniform_values")
+    distribution = entries.get("distribution", plain)
+    if distribution not in allowed:
+        raise ValueError(f"{where}.distribution {distribution!r}: allowed here: {', '.join(allowed)}")
     log = distribution == "log_uniform_values"
     if log and low == 0:
         raise ValueError(f"{where}.min 0 must be above 0 on a logarithmic scale")
-    return Range(low=low, high=high, log=log)
+    if step > 1 and (kind is float or (high - low) % step):
+        raise ValueError(f"{where}.q {step}: a step between whole numbers that leads from min {low} to max {high}")
+    return Range(low=low, high=high, log=log, step=step)
 
 
 def _known(raw: Mapping[str, Any], allowed: Sequence[str], where: str) -> None:
@@ -261,7 +294,7 @@ def _positive(raw: Any, where: str) -> int:
 
 def _positive_of(raw: Any, kind: type, where: str) -> int | float:
     value = _typed(raw, kind, where)
-    if value < 0 or (value == 0 and not where.startswith("parameters.seed")):
+    if value < 0 or (value == 0 and not where.startswith(("parameters.seed", "points.seed"))):
         raise ValueError(f"{where} {raw!r} must be above 0")
     return value
 

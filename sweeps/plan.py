@@ -29,7 +29,7 @@ def show(spec: Spec, vocab_size: int, console: Console) -> None:
     for heading in ("trial", *spec.space.parameters, "parameters", "FLOPs", "tokens", "time"):
         table.add_column(heading, justify="right")
     total_flops = total_seconds = 0.0
-    for proposal in preview(spec.space, method=spec.method, seed=spec.seed, count=spec.trials):
+    for proposal in preview(spec):
         config = spec.trial_config(proposal.assignment)
         flops, tokens, seconds = cost(config, vocab_size, speed)
         total_flops, total_seconds = total_flops + flops, total_seconds + seconds

@@ -103,7 +103,8 @@ def _prepare(options: argparse.Namespace, stack: ExitStack) -> Session | int:
     """
     spec, raw = parsing.load(options.spec, options.set, name=options.name, trials=options.trials)
     vocabulary = vocab_size(spec.data)
-    size.steps(spec.largest_trial(), vocabulary)  # refuses a budget that is too short
+    spec = spec.for_vocabulary(vocabulary)
+    size.steps(spec.largest_trial(vocabulary), vocabulary)  # refuses a budget that is too short
     if options.dry_run:
         plan.show(spec, vocabulary, Console())
         return 0
@@ -115,7 +116,7 @@ def _prepare(options: argparse.Namespace, stack: ExitStack) -> Session | int:
     if options.address:
         cluster.check_answers(options.address)
     data = prepare(spec.data)
-    data.check_context(spec.largest_trial().context)
+    data.check_context(spec.largest_trial(vocabulary).context)
     with claim.removed_on_error(folder.root):
         stack.enter_context(folder.locked())
         mirror = Mirror(folder, location and f"{location}/{spec.name}")
@@ -140,7 +141,7 @@ def _replay(options: argparse.Namespace, spec: Spec, vocabulary: int) -> int:
             tracker=Tracker.open("disabled", sweep=spec.name, folder=Path(folder), project=spec.project),
             checkpoints=folder,
             hours=options.hours,
-            search=Search(spec.space, method=spec.method, seed=spec.seed),
+            search=Search(spec),
             clock=clock,
         )
         replay.play(sweep, table, workers=options.workers, clock=clock)

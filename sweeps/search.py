@@ -1,8 +1,10 @@
 """Which trials run, and which stop: Optuna proposes, ASHA stops. Knows nothing of Ray; the only optuna module."""
 
+import itertools
 import logging
 import math
 import random
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +17,8 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from sweeps.results import Status
-from sweeps.space import Assignment, Method, Space
+from sweeps.space import Assignment, Method
+from sweeps.spec import Spec
 
 DIVERGED_LOSS = 100.0
 """What Optuna and ASHA are told of a trial that diverged. [nat/token]
@@ -89,19 +92,23 @@ class Search:
     `unfinished` hands them to the next one.
     """
 
-    def __init__(self, space: Space, *, seed: int, method: Method, storage: Path | None = None) -> None:
+    def __init__(self, spec: Spec, *, storage: Path | None = None) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         logging.getLogger("alembic").setLevel(logging.ERROR)
-        self._space = space
+        self._space = spec.space
+        self._spec = spec
         self._study = _open_study(storage)
         trials = self._study.get_trials(deepcopy=False)
         # A fresh draw after a restart: the seed alone would propose the first trials again.
-        self._study.sampler = _sampler(method, seed + len(trials))
-        self._random = random.Random(seed + len(trials))
+        self._study.sampler = _sampler(spec.method, spec.seed + len(trials))
+        self._random = random.Random(spec.seed + len(trials))
         self._numbers: dict[str, int] = {}
-        self._seen: dict[tuple[tuple[str, float], ...], FrozenTrial | None] = {}
+        self._seen: dict[tuple[int | float, ...], FrozenTrial | None] = {}
+        self._times: Counter[tuple[int | float, ...]] = Counter()
         for trial in trials:
             self._remember(trial)
+            if "trial_id" in trial.user_attrs:
+                self._times[self._key(trial.user_attrs["assignment"])] += 1
             if trial.state == TrialState.RUNNING and "trial_id" not in trial.user_attrs:
                 self._study.tell(trial.number, state=TrialState.FAIL)  # a kill came before it was proposed
 
@@ -109,7 +116,7 @@ class Search:
         attributes = trial.user_attrs
         if "trial_id" in attributes:
             self._numbers[attributes["trial_id"]] = trial.number
-            self._seen[_key(attributes["assignment"])] = trial
+            self._seen[self._key(attributes["assignment"])] = trial
 
     def unfinished(self) -> list[Proposal]:
         """Trials that an earlier driver left without an end, oldest first."""
@@ -122,33 +129,48 @@ class Search:
     @_storage_errors()
     def ask(self) -> Proposal:
         """A configuration that was never proposed before; the caller stops at the size of the space."""
+        for point in self._spec.points:
+            if self._key(point) not in self._seen:
+                return self._propose_exactly(point)
         for _ in range(REPEATS):
             trial = self._study.ask()
             assignment = self._space.draw(trial)
-            key = _key(assignment)
-            if key not in self._seen:
+            if assignment is not None and self._key(assignment) not in self._seen:
                 return self._propose(trial, assignment)
-            self._answer(trial, self._seen[key])
-        return self._ask_untried()
+            if assignment is not None and self._spec.repeats == "new_seed":
+                return self._propose(trial, self._with_new_seed(assignment))
+            self._answer(trial, self._seen[self._key(assignment)] if assignment else None)
+        return self._propose_exactly(self._untried())
 
     def _propose(self, trial: Trial, assignment: Assignment) -> Proposal:
         trial_id = f"{len(self._numbers):04d}"
         trial.set_user_attr("assignment", assignment)
         trial.set_user_attr("trial_id", trial_id)
         self._numbers[trial_id] = trial.number
-        self._seen[_key(assignment)] = None
+        self._seen.setdefault(self._key(assignment), None)
+        self._times[self._key(assignment)] += 1
         return Proposal(trial_id, assignment)
 
     def _answer(self, repeat: Trial, known: FrozenTrial | None) -> None:
-        """Tell the sampler of a repeated configuration what its first trial gave, instead of training it again."""
+        """Tell the sampler of a configuration that is not trained what its first trial gave; None: there is none."""
         if known is not None and known.state == TrialState.COMPLETE:
             self._study.tell(repeat, known.value)
         else:
             self._study.tell(repeat, state=TrialState.FAIL)
 
-    def _ask_untried(self) -> Proposal:
-        untried = [a for a in self._space.configurations() if _key(a) not in self._seen]
-        assignment = self._random.choice(untried)
+    def _with_new_seed(self, assignment: Assignment) -> Assignment:
+        """A repeated configuration with a seed that none of its trials has had."""
+        earlier = self._times[self._key(assignment)]
+        return {**assignment, "seed": self._spec.trial_config(assignment).seed + earlier}
+
+    def _untried(self) -> Assignment:
+        """A valid configuration that was never proposed, drawn at random."""
+        if math.isinf(self._space.size):
+            draws = (self._space.sample(self._random) for _ in itertools.count())
+            return next(assignment for assignment in draws if self._key(assignment) not in self._seen)
+        return self._random.choice([a for a in self._space.configurations() if self._key(a) not in self._seen])
+
+    def _propose_exactly(self, assignment: Assignment) -> Proposal:
         self._study.enqueue_trial(self._space.sampler_parameters(assignment))
         trial = self._study.ask()
         drawn = self._space.draw(trial)
@@ -179,6 +201,10 @@ class Search:
             self._study.tell(number, state=state)
         self._remember(self._frozen(trial_id))
 
+    def _key(self, assignment: Assignment) -> tuple[int | float, ...]:
+        """What tells a configuration from others; a seed that is not searched does not."""
+        return tuple(assignment[name] for name in self._space.parameters)
+
     def _frozen(self, trial_id: str) -> FrozenTrial:
         return self._study.get_trials(deepcopy=False)[self._numbers[trial_id]]
 
@@ -186,16 +212,12 @@ class Search:
         return Trial(self._study, self._frozen(trial_id)._trial_id)
 
 
-def _key(assignment: Assignment) -> tuple[tuple[str, float], ...]:
-    return tuple(sorted(assignment.items()))
-
-
 def _sampler(method: Method, seed: int) -> BaseSampler:
     return RandomSampler(seed) if method == "random" else TPESampler(seed=seed, constant_liar=True)
 
 
-def preview(space: Space, *, method: Method, seed: int, count: int) -> Iterable[Proposal]:
+def preview(spec: Spec) -> Iterable[Proposal]:
     """The configurations that a sweep would begin with; without results, later ones are drawn at random too."""
-    search = Search(space, method=method, seed=seed)
-    for _ in range(count):
+    search = Search(spec)
+    for _ in range(spec.trials):
         yield search.ask()

@@ -2,13 +2,16 @@
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal, Protocol
 
 SEARCHABLE = ("depth", "width", "heads", "learning_rate", "seed")
 """The parameters that a sweep can search; the others are fixed under `trial`."""
-
+SHAPE = ("depth", "width", "heads")
+"""The parameters that make a shape."""
 
 Method = Literal["bayes", "random"]
 """How configurations are proposed: where earlier trials did well (Optuna's TPE), or evenly."""
@@ -28,7 +31,7 @@ class Suggester(Protocol):
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
         """One of the choices."""
 
-    def suggest_int(self, name: str, low: int, high: int, *, log: bool = False) -> int:
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
         """An integer, both ends included."""
 
     def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
@@ -41,6 +44,28 @@ class Choice:
 
     values: tuple[int | float, ...]
 
+    @property
+    def count(self) -> float:
+        """How many values there are."""
+        return len(self.values)
+
+    def contains(self, value: int | float) -> bool:
+        """Whether it is one of them."""
+        return value in self.values
+
+    @property
+    def highest(self) -> int | float:
+        """The largest value."""
+        return max(self.values)
+
+    def suggest(self, trial: Suggester, name: str) -> int | float:
+        """Let a sampler choose."""
+        return trial.suggest_categorical(name, self.values)
+
+    def sample(self, source: random.Random) -> int | float:
+        """Draw evenly."""
+        return source.choice(self.values)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Range:
@@ -50,42 +75,120 @@ class Range:
     high: int | float
     log: bool = False
     """Draw evenly on a logarithmic scale."""
+    step: int = 1
+    """Distance between whole numbers; `high` is one of them."""
 
     @property
     def integer(self) -> bool:
         """Whether only whole numbers are drawn."""
         return isinstance(self.low, int) and isinstance(self.high, int)
 
+    @property
+    def values(self) -> Sequence[int]:
+        """All values of an integer range."""
+        assert isinstance(self.low, int)
+        assert isinstance(self.high, int)
+        return range(self.low, self.high + 1, self.step)
+
+    @property
+    def count(self) -> float:
+        """How many values there are."""
+        return len(self.values) if self.integer else math.inf
+
+    def contains(self, value: int | float) -> bool:
+        """Whether it is one of them."""
+        return value in self.values if self.integer else self.low <= value <= self.high
+
+    @property
+    def highest(self) -> int | float:
+        """The largest value."""
+        return self.high
+
+    def suggest(self, trial: Suggester, name: str) -> int | float:
+        """Let a sampler choose."""
+        if isinstance(self.low, int) and isinstance(self.high, int):
+            return trial.suggest_int(name, self.low, self.high, step=self.step, log=self.log)
+        return trial.suggest_float(name, self.low, self.high, log=self.log)
+
+    def sample(self, source: random.Random) -> int | float:
+        """Draw evenly, on the range's scale."""
+        if self.log:
+            drawn = math.exp(source.uniform(math.log(self.low), math.log(self.high)))
+            return round(drawn) if self.integer else min(max(drawn, self.low), self.high)
+        return source.choice(self.values) if self.integer else source.uniform(self.low, self.high)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What shapes must keep to besides the ranges of their parameters; None: anything."""
+
+    max_parameters: int | None = None
+    """Most parameters of a model, embeddings included."""
+    max_flops: float | None = None
+    """Most compute of a full trial. [FLOP]"""
+    min_head_dim: int | None = None
+    """Smallest size of a head, width / heads."""
+    max_head_dim: int | None = None
+    """Largest size of a head."""
+
+    def allow_heads(self, width: int, heads: int) -> bool:
+        """Whether the heads divide the width into sizes within the limits."""
+        return width % heads == 0 and (self.min_head_dim or 1) <= width // heads <= (self.max_head_dim or math.inf)
+
+    def __str__(self) -> str:
+        """The limits that are set, as they are written."""
+        return ", ".join(f"{name} {value:,}" for name, value in vars(self).items() if value is not None)
+
+
+def _always(shape: Mapping[str, int | float]) -> bool:
+    return True
+
 
 @dataclass(frozen=True, kw_only=True)
 class Space:
-    """The parameters searched, by name. Heads and width are lists, so that validity is known before any draw.
+    """The parameters searched, by name.
 
     Raises:
-        ValueError: a width that none of the allowed heads divides.
+        ValueError: a listed width that none of the allowed heads divides, or no valid shape at all.
     """
 
     parameters: Mapping[str, Choice | Range]
     fixed: Mapping[str, int | float]
     """Shape values that the sweep holds constant (`depth`, `width` or `heads`)."""
+    limits: Limits = field(default_factory=Limits)
+    allows: Callable[[Mapping[str, int | float]], bool] = field(default=_always, compare=False, repr=False)
+    """Whether depth and width keep to the limits of parameters and FLOPs, which only the data's vocabulary tells."""
 
     def __post_init__(self) -> None:
-        for width in self._values("width"):
+        widths = self.parameters.get("width")
+        for width in () if isinstance(widths, Range) else self._values("width"):
             if not self.heads_for(width):
                 allowed = ", ".join(map(str, self._values("heads")))
-                raise ValueError(f"width {width} is not divisible by any of the allowed heads: {allowed}")
+                within = f" within {self.limits}" if str(self.limits) else ""
+                raise ValueError(f"width {width} is not divisible by any of the allowed heads{within}: {allowed}")
+        if not self.shapes:
+            raise ValueError(f"no shape is left: limits {self.limits or 'none'}; widths need heads that divide them")
 
-    def _values(self, name: str) -> tuple[int, ...]:
+    def _values(self, name: str) -> Sequence[int]:
         parameter = self.parameters.get(name, Choice(values=(self.fixed.get(name, 0),)))
-        assert isinstance(parameter, Choice)
-        return tuple(int(value) for value in parameter.values)
+        return [int(value) for value in parameter.values]
 
     def heads_for(self, width: int) -> tuple[int, ...]:
-        """The allowed numbers of heads that divide a width."""
-        return tuple(heads for heads in self._values("heads") if width % heads == 0)
+        """The allowed numbers of heads for a width."""
+        return tuple(heads for heads in self._values("heads") if self.limits.allow_heads(width, heads))
 
-    def draw(self, trial: Suggester) -> Assignment:
-        """One valid configuration.
+    @cached_property
+    def shapes(self) -> tuple[dict[str, int], ...]:
+        """Every valid depth, width and heads, the fixed ones among them."""
+        return tuple(
+            {"depth": depth, "width": width, "heads": heads}
+            for depth, width in itertools.product(self._values("depth"), self._values("width"))
+            if self.allows({"depth": depth, "width": width})
+            for heads in self.heads_for(width)
+        )
+
+    def draw(self, trial: Suggester) -> Assignment | None:
+        """One configuration, chosen by a sampler; None: its shape is not valid.
 
         Heads are asked for under a name per width (`heads@128`), because a sampler must not be
         offered heads that do not divide the width it has just drawn.
@@ -93,11 +196,22 @@ class Space:
         drawn: Assignment = {}
         for name, parameter in self.parameters.items():
             if name != "heads":
-                drawn[name] = _suggest(trial, name, parameter)
+                drawn[name] = parameter.suggest(trial, name)
+        width = int(drawn.get("width", self.fixed.get("width", 0)))
+        heads = self.heads_for(width)
+        if not heads or not self.allows({**self.fixed, **drawn}):
+            return None
         if "heads" in self.parameters:
-            width = int(drawn.get("width", self.fixed.get("width", 0)))
-            drawn["heads"] = trial.suggest_categorical(f"heads@{width}", self.heads_for(width))
+            drawn["heads"] = trial.suggest_categorical(f"heads@{width}", heads)
         return drawn
+
+    def sample(self, source: random.Random) -> Assignment:
+        """One valid configuration, every shape as likely as another."""
+        shape = source.choice(self.shapes)
+        return {
+            name: shape[name] if name in SHAPE else parameter.sample(source)
+            for name, parameter in self.parameters.items()
+        }
 
     def sampler_parameters(self, assignment: Assignment) -> dict[str, int | float]:
         """An assignment under the names that `draw` asks for."""
@@ -105,36 +219,26 @@ class Space:
         return {f"heads@{width}" if name == "heads" else name: value for name, value in assignment.items()}
 
     @property
+    def _others(self) -> dict[str, Choice | Range]:
+        """What is searched besides the shape."""
+        return {name: parameter for name, parameter in self.parameters.items() if name not in SHAPE}
+
+    @property
     def size(self) -> float:
         """Number of distinct configurations; infinite if a parameter is continuous."""
-        shapes = [len(self.heads_for(width)) for width in self._values("width")]
-        count: float = sum(shapes) if "heads" in self.parameters else len(shapes)
-        for name, parameter in self.parameters.items():
-            if name not in ("width", "heads"):
-                count *= len(_domain(parameter)) if isinstance(parameter, Choice) or parameter.integer else math.inf
-        return count
+        return len(self.shapes) * math.prod(parameter.count for parameter in self._others.values())
 
     def configurations(self) -> Iterator[Assignment]:
         """Every valid configuration of a finite space."""
-        names = list(self.parameters)
-        domains = [_domain(parameter) for parameter in self.parameters.values()]
-        for values in itertools.product(*domains):
-            assignment = dict(zip(names, values, strict=True))
-            shape = {**self.fixed, **assignment}
-            if shape["width"] % shape["heads"] == 0:
-                yield assignment
+        others = self._others
+        for shape in self.shapes:
+            for values in itertools.product(*(parameter.values for parameter in others.values())):
+                known = {**shape, **dict(zip(others, values, strict=True))}
+                yield {name: known[name] for name in self.parameters}
 
-
-def _domain(parameter: Choice | Range) -> Sequence[int | float]:
-    if isinstance(parameter, Choice):
-        return parameter.values
-    assert parameter.integer
-    return range(int(parameter.low), int(parameter.high) + 1)
-
-
-def _suggest(trial: Suggester, name: str, parameter: Choice | Range) -> int | float:
-    if isinstance(parameter, Choice):
-        return trial.suggest_categorical(name, parameter.values)
-    if parameter.integer:
-        return trial.suggest_int(name, int(parameter.low), int(parameter.high), log=parameter.log)
-    return trial.suggest_float(name, parameter.low, parameter.high, log=parameter.log)
+    def contains(self, assignment: Assignment) -> bool:
+        """Whether a configuration can be drawn."""
+        shape = {name: int({**self.fixed, **assignment}[name]) for name in SHAPE}
+        return shape in self.shapes and all(
+            parameter.contains(assignment[name]) for name, parameter in self._others.items()
+        )

@@ -1,11 +1,12 @@
 """One sweep as its YAML says it, and what follows from it; `parsing` makes it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from sweeps.space import Assignment, Choice, Method, Space
+from sweeps.space import Assignment, Method, Space
 from tinystories.config import TrialConfig
+from tinystories.models import size
 
 WandbMode = Literal["auto", "online", "offline", "disabled"]
 METRICS = ("val_loss", "val_bpb")
@@ -82,8 +83,12 @@ class Spec:
     holds, but one where trials are compared by seconds, since neighbours take them from each other."""
     replay: Mapping[str, str]
     """What a recorded table calls our columns, for `--replay`."""
+    points: tuple[Assignment, ...]
+    """Configurations to try first."""
     method: Method = "bayes"
     """How configurations are proposed."""
+    repeats: Literal["answer", "new_seed"] = "answer"
+    """What a configuration that the sampler proposes again gets: its first trial's result, or another seed."""
     seed: int = 0
     """Seeds the search, and the trials unless the seed is searched."""
     cpus_per_trial: int = 1
@@ -107,19 +112,39 @@ class Spec:
         """Budget that a trial has spent at one of its evaluations. [token, FLOP or second]"""
         return self.trial["budget"] * evaluation / self.evaluations
 
-    def largest_trial(self) -> TrialConfig:
-        """The trial with the most parameters."""
-        ends: Assignment = {
-            name: max(parameter.values) if isinstance(parameter, Choice) else parameter.high
-            for name, parameter in self.space.parameters.items()
-        }
-        width = int({**self.space.fixed, **ends}["width"])
-        return self.trial_config({**ends, "heads": self.space.heads_for(width)[0]})
+    def for_vocabulary(self, vocab_size: int) -> "Spec":
+        """This sweep with the shapes alone that its limits allow on data of so many tokens.
+
+        Raises:
+            ValueError: that is none, or not one of `points`.
+        """
+        limits = self.space.limits
+        if limits.max_parameters is None and limits.max_flops is None:
+            return self
+
+        def allows(shape: Mapping[str, int | float]) -> bool:
+            trial = self.trial_config({"depth": shape["depth"], "width": shape["width"], "heads": 1})
+            model = trial.model(vocab_size)
+            if limits.max_parameters is not None and size.parameters(model) > limits.max_parameters:
+                return False
+            return limits.max_flops is None or trial.budget * size.flops_per_token(model) <= limits.max_flops
+
+        bound = replace(self, space=replace(self.space, allows=allows))
+        for point in bound.points:
+            if not bound.space.contains(point):
+                raise ValueError(f"points: {point} is outside limits {limits}")
+        return bound
+
+    def largest_trial(self, vocab_size: int) -> TrialConfig:
+        """The trial with the most parameters on data of so many tokens."""
+        others = {name: parameter.highest for name, parameter in self.space.parameters.items()}
+        trials = (self.trial_config({**others, **shape}) for shape in self.space.shapes)
+        return max(trials, key=lambda trial: size.parameters(trial.model(vocab_size)))
 
     @property
     def trials(self) -> int:
-        """Trials that the sweep has: `run_cap`, or all configurations of a smaller space."""
-        return int(min(self.run_cap, self.space.size))
+        """Trials that the sweep has: `run_cap`, or all configurations of a smaller space unless they are repeated."""
+        return self.run_cap if self.repeats == "new_seed" else int(min(self.run_cap, self.space.size))
 
     @property
     def evaluations(self) -> int:

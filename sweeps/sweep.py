@@ -78,7 +78,7 @@ class Sweep:
         self._earlier_seconds = float(folder.seconds.read_text()) if folder.seconds.exists() else 0.0
         self._curves = Curves(folder.curves)
         self._last = {trial_id: curve[-1] for trial_id, curve in files.read_curves(folder.curves).items()}
-        self._search = search or Search(spec.space, method=spec.method, seed=spec.seed, storage=folder.study)
+        self._search = search or Search(spec, storage=folder.study)
         self._halving = SuccessiveHalving(eta=spec.early_terminate.eta if spec.early_terminate else 2, rungs=spec.rungs)
         self._unfinished = deque(self._recover())
 

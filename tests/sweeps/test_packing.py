@@ -60,7 +60,7 @@ def test_more_memory_holds_more_trials() -> None:
 
 @given(memory=MEMORY)
 def test_the_share_of_a_trial_holds_its_whole_batch_and_one_more_would_not_fit(memory: int) -> None:
-    count, largest = trials_per_gpu(PAPER, VOCAB_SIZE, memory), PAPER.largest_trial()
+    count, largest = trials_per_gpu(PAPER, VOCAB_SIZE, memory), PAPER.largest_trial(VOCAB_SIZE)
     needed = training_bytes(largest.model(VOCAB_SIZE), largest.batch_size, bytes_per_number=2, device="cuda")
 
     if count > 1:

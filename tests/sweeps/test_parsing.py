@@ -9,6 +9,7 @@ import yaml
 from sweeps import parsing
 from sweeps.space import Choice, Range
 from sweeps.spec import Halving, StoriesData
+from tinystories.models.size import flops_per_token
 
 from .examples import minimal
 
@@ -119,7 +120,19 @@ def test_a_number_of_trials_for_a_gpu_that_means_nothing_is_refused(value: str |
         ({"metric": {"name": "val_loss", "goal": "maximize"}}, "metric.goal 'maximize'"),
         ({"parameters": {}}, "parameters is empty"),
         ({"parameters": {"depth": {"values": [1]}}}, "width stands under neither parameters nor trial"),
-        ({"parameters": {**minimal()["parameters"], "width": {"min": 1, "max": 9}}}, "give a list of values"),
+        (
+            {"parameters": {**minimal()["parameters"], "width": {"min": 1, "max": 9, "q": 3}}},
+            "parameters.width.q 3: a step between whole numbers that leads from min 1 to max 9",
+        ),
+        ({"parameters": {**minimal()["parameters"], "depth": {"values": [1], "q": 2}}}, "q goes with min and max"),
+        ({"limits": {"max_depth": 3}}, "unknown key 'max_depth' in limits; known: max_parameters, max_flops"),
+        ({"limits": {"max_parameters": 0}}, "limits.max_parameters 0 must be above 0"),
+        ({"limits": {"max_flops": 1e9}, "trial": {"flops": 1e9}}, "trials have a budget of flops"),
+        ({"limits": {"min_head_dim": 32}}, "width 16 is not divisible by any of the allowed heads within min_head_dim"),
+        ({"points": {"depth": 1}}, "points .* a list of configurations"),
+        ({"points": [{"depth": 1}]}, "points: {'depth': 1} must give a value for each of depth, width, heads"),
+        ({"points": [{"depth": 3, "width": 16, "heads": 1}]}, "lies outside the searched parameters"),
+        ({"repeats": "again"}, "repeats 'again' is not one of answer, new_seed"),
         ({"parameters": {**minimal()["parameters"], "depth": {"values": []}}}, "parameters.depth.values"),
         ({"parameters": {**minimal()["parameters"], "depth": {"min": 4, "max": 2}}}, "min 4 must be below max 2"),
         ({"parameters": {**minimal()["parameters"], "depth": {"values": [1, 1]}}}, "names a value twice"),
@@ -174,3 +187,29 @@ def test_a_bad_override_is_refused(tmp_path: Path, override: str) -> None:
 
     with pytest.raises(ValueError, match=override.split("=")[0].split(".")[0] or "key=value"):
         parsing.load(file, [override])
+
+
+def test_limits_know_the_vocabulary() -> None:
+    spec = parsing.parse(minimal(limits={"max_parameters": "20k"}))
+
+    assert spec.trials == 4
+    widths = {shape["width"] for shape in spec.for_vocabulary(600).space.shapes}
+    assert widths == {16}
+    with pytest.raises(ValueError, match="no shape is left: limits max_parameters 20,000"):
+        spec.for_vocabulary(50_000)
+
+
+def test_limits_of_compute_are_those_of_a_full_trial() -> None:
+    free = parsing.parse(minimal())
+    cost = 20_000 * flops_per_token(free.trial_config({"depth": 1, "width": 32, "heads": 1}).model(300))
+    spec = parsing.parse(minimal(limits={"max_flops": cost})).for_vocabulary(300)
+
+    assert {(shape["depth"], shape["width"]) for shape in spec.space.shapes} == {(1, 16), (2, 16), (1, 32)}
+
+
+def test_a_point_outside_the_limits_is_refused() -> None:
+    point = {"depth": 2, "width": 32, "heads": 1}
+    spec = parsing.parse(minimal(limits={"max_parameters": "20k"}, points=[point]))
+
+    with pytest.raises(ValueError, match=r"points: .*'width': 32.* is outside limits max_parameters 20,000"):
+        spec.for_vocabulary(600)

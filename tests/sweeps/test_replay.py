@@ -68,7 +68,7 @@ def replayed(
         tracker=Tracker.open("disabled", sweep="tiny", folder=folder, project="test"),
         checkpoints=str(folder),
         hours=hours,
-        search=Search(sweep_spec.space, method=sweep_spec.method, seed=sweep_spec.seed),
+        search=Search(sweep_spec),
         clock=clock,
     )
     play(sweep, recorded, workers=workers, clock=clock)

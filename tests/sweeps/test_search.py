@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
@@ -9,13 +10,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from optuna.trial import TrialState
 
+from sweeps import parsing
 from sweeps.search import DIVERGED_LOSS, Search, SuccessiveHalving, preview
-from sweeps.space import Choice, Range, Space
+from sweeps.spec import Spec
+from tinystories.models import size
 
-SPACE = Space(
-    parameters={"depth": Choice(values=(1, 2, 4)), "width": Choice(values=(32, 64)), "heads": Choice(values=(1, 2))},
-    fixed={},
-)
+from .examples import minimal
+
+PARAMETERS = {"depth": {"values": [1, 2, 4]}, "width": {"values": [32, 64]}, "heads": {"values": [1, 2]}}
+RATE = {"learning_rate": {"min": 1e-5, "max": 1.0}}
+ONE_SHAPE = {"tokens": "20k", "depth": 1, "width": 8, "heads": 1}
+
+
+def spec(**changes: Any) -> Spec:
+    return parsing.parse(minimal(**{"parameters": PARAMETERS, "run_cap": 100, **changes}))
 
 
 def reference_goes_on(reported: list[float], loss: float, eta: int) -> bool:
@@ -51,7 +59,7 @@ def storage(folder: Path) -> optuna.Study:
 
 
 def open_search(folder: Path, seed: int = 0) -> Search:
-    return Search(SPACE, method="bayes", seed=seed, storage=folder / "optuna.db")
+    return Search(spec(seed=seed), storage=folder / "optuna.db")
 
 
 def test_stopped_trials_are_pruned_with_all_their_values(tmp_path: Path) -> None:
@@ -86,12 +94,12 @@ def test_every_trial_gets_an_end(tmp_path: Path, status: str, state: TrialState,
 def test_no_configuration_is_proposed_twice_until_all_were(tmp_path: Path) -> None:
     search = open_search(tmp_path)
     seen = set()
-    for _ in range(int(SPACE.size)):
+    for _ in range(spec().trials):
         proposal = search.ask()
         seen.add(tuple(sorted(proposal.assignment.items())))
         search.tell(proposal.trial_id, "completed", float(proposal.assignment["depth"]))
 
-    assert len(seen) == SPACE.size == 12
+    assert len(seen) == spec().trials == 12
 
 
 def test_a_killed_driver_leaves_its_trials_to_the_next(tmp_path: Path) -> None:
@@ -125,10 +133,8 @@ def test_the_same_seed_proposes_the_same_trials(tmp_path: Path) -> None:
 
 
 def test_the_search_learns_where_the_good_trials_are(tmp_path: Path) -> None:
-    space = Space(
-        parameters={"learning_rate": Range(low=1e-5, high=1.0, log=True)}, fixed={"depth": 1, "width": 8, "heads": 1}
-    )
-    search = Search(space, method="bayes", seed=0)
+    rate = {"learning_rate": {"min": 1e-5, "max": 1.0, "distribution": "log_uniform_values"}}
+    search = Search(spec(parameters=rate, trial=ONE_SHAPE))
     distances = []
     for _ in range(40):
         proposal = search.ask()
@@ -141,7 +147,7 @@ def test_the_search_learns_where_the_good_trials_are(tmp_path: Path) -> None:
 def test_the_preview_is_what_a_sweep_begins_with(tmp_path: Path) -> None:
     search = open_search(tmp_path)
 
-    previewed = [proposal.assignment for proposal in preview(SPACE, method="bayes", seed=0, count=5)]
+    previewed = [proposal.assignment for proposal in preview(spec(run_cap=5))]
     assert previewed == [search.ask().assignment for _ in range(5)]
 
 
@@ -162,10 +168,7 @@ def test_a_kill_before_a_trial_was_proposed_leaves_nothing_running(tmp_path: Pat
 
 def test_random_search_does_not_follow_the_results(tmp_path: Path) -> None:
     def proposals(sign: float) -> list[dict[str, int | float]]:
-        space = Space(
-            parameters={"learning_rate": Range(low=1e-5, high=1.0)}, fixed={"depth": 1, "width": 8, "heads": 1}
-        )
-        search = Search(space, method="random", seed=0)
+        search = Search(spec(parameters=RATE, trial=ONE_SHAPE, method="random"))
         asked = []
         for _ in range(20):
             proposal = search.ask()
@@ -174,3 +177,45 @@ def test_random_search_does_not_follow_the_results(tmp_path: Path) -> None:
         return asked
 
     assert proposals(1.0) == proposals(-1.0)
+
+
+def test_points_come_first_and_once(tmp_path: Path) -> None:
+    points = [{"depth": 4, "width": 64, "heads": 2}, {"depth": 1, "width": 32, "heads": 1}]
+    wanted = spec(points=points)
+    first = Search(wanted, storage=tmp_path / "optuna.db")
+    assert first.ask().assignment == points[0]
+
+    second = Search(wanted, storage=tmp_path / "optuna.db")
+    assert second.ask().assignment == points[1]
+    assert second.ask().assignment not in points
+
+
+@pytest.mark.parametrize("method", ["bayes", "random"])
+def test_only_shapes_within_the_limits_are_proposed(method: str) -> None:
+    parameters = {
+        "depth": {"min": 1, "max": 12},
+        "width": {"min": 16, "max": 128, "q": 16},
+        "heads": {"values": [1, 2, 4, 8]},
+        "learning_rate": {"min": 1e-4, "max": 1e-2},
+    }
+    limits = {"max_parameters": 60_000, "min_head_dim": 8, "max_head_dim": 32}
+    search = Search(spec(parameters=parameters, limits=limits, method=method).for_vocabulary(300))
+    for _ in range(40):
+        config = search._spec.trial_config(search.ask().assignment)
+        assert size.parameters(config.model(300)) <= 60_000
+        assert 8 <= config.width // config.heads <= 32
+
+
+def test_a_repeat_becomes_another_seed_if_the_spec_asks_for_it(tmp_path: Path) -> None:
+    one = {"depth": {"values": [1]}, "width": {"values": [32]}, "heads": {"values": [1]}}
+    wanted = spec(parameters=one, repeats="new_seed", run_cap=4, seed=5)
+    assert wanted.trials == 4
+
+    seeds = []
+    for _ in range(2):
+        search = Search(wanted, storage=tmp_path / "optuna.db")
+        for _ in range(2):
+            proposal = search.ask()
+            seeds.append(wanted.trial_config(proposal.assignment).seed)
+            search.tell(proposal.trial_id, "completed", 2.0)
+    assert seeds == [5, 6, 7, 8]

@@ -1,13 +1,14 @@
 """The space draws valid shapes only, and knows how many there are."""
 
 import math
+import random
 
 import optuna
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweeps.space import Choice, Range, Space
+from sweeps.space import Choice, Limits, Range, Space
 
 WIDTHS = Choice(values=(48, 64, 100))
 HEADS = Choice(values=(1, 3, 4, 8))
@@ -22,6 +23,7 @@ def test_every_draw_is_a_valid_shape(seed: int) -> None:
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
     drawn = shapes(depth=Range(low=1, high=12)).draw(study.ask())
 
+    assert drawn is not None
     assert drawn["width"] % drawn["heads"] == 0
     assert 1 <= drawn["depth"] <= 12
 
@@ -57,3 +59,28 @@ def test_sampler_parameters_are_the_names_that_draw_asks_for() -> None:
     study.enqueue_trial(shapes().sampler_parameters(wanted))
 
     assert shapes().draw(study.ask()) == wanted
+
+
+@given(seed=st.integers(0, 1000))
+def test_samples_are_valid_and_in_the_space(seed: int) -> None:
+    space = shapes(
+        depth=Range(low=1, high=12, log=True),
+        width=Range(low=48, high=96, step=16),
+        learning_rate=Range(low=1e-4, high=1e-2, log=True),
+    )
+
+    assert space.contains(space.sample(random.Random(seed)))
+
+
+def test_a_range_of_widths_draws_those_whose_heads_fit() -> None:
+    space = Space(
+        parameters={"width": Range(low=1, high=20)}, fixed={"depth": 1, "heads": 4}, limits=Limits(min_head_dim=2)
+    )
+
+    assert [shape["width"] for shape in space.shapes] == [8, 12, 16, 20]
+    assert space.size == 4
+
+
+def test_a_width_without_a_head_size_within_the_limits_is_refused() -> None:
+    with pytest.raises(ValueError, match="width 100 is not divisible by .* within max_head_dim 24"):
+        Space(parameters={"width": WIDTHS, "heads": HEADS}, fixed={"depth": 1}, limits=Limits(max_head_dim=24))
