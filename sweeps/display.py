@@ -13,6 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from sweeps.budget import SECONDS, Budget, Meter
 from sweeps.results import Result, RunFolder, Status, ranked
 from sweeps.spec import Spec
 from sweeps.sweep import Running, Sweep
@@ -93,7 +94,7 @@ class Display:
             _counts(sweep),
             _spent(sweep),
             Padding(ProgressBar(total=cap, completed=min(ended, cap), width=60), 0),
-            Text(f"elapsed {duration(sweep.seconds)}, {self._time_left()}", style="dim"),
+            Text(f"elapsed {duration(sweep.meter.seconds)}, {self._time_left()}", style="dim"),
         ]
         leaders = ranked(sweep.results.values())
         if leaders:
@@ -145,10 +146,22 @@ def duration(seconds: float) -> str:
 def _spent(sweep: Sweep) -> Text:
     axis = sweep.spec.trial["axis"]
     last = [*sweep.results.values(), *(trial.metrics for trial in sweep.running.values() if trial.metrics)]
-    spent = sum(getattr(record, axis) for record in last)
-    hours = f", {duration(3600 * sweep.hours)} allowed" if sweep.hours else ""
+    spent_units = sum(getattr(record, axis) for record in last)
     whole = sweep.spec.trials * sweep.spec.trial["budget"]
-    return Text(f"spent {number(spent)} of at most {number(whole)} {axis}{hours}", style="dim")
+    return Text(f"spent {number(spent_units)} of at most {number(whole)} {axis}; {spent(sweep.meter)}", style="dim")
+
+
+def spent(meter: Meter) -> str:
+    """Hours, GPU-hours and money that a sweep has taken, and what it may take, in a sentence."""
+    budget = meter.budget
+    taken = [
+        (duration(meter.seconds), budget.hours and duration(SECONDS * budget.hours)),
+        (f"{meter.gpu_hours:.3g} GPU-hours", budget.gpu_hours),
+    ]
+    if budget.cost_per_hour is not None:
+        taken.append((f"a cost of {budget.cost(meter.gpu_hours):.2f}", budget.money))
+    parts = [f"{amount} of {allowed}" if allowed else amount for amount, allowed in taken]
+    return f"In all its runs: {', '.join(parts)}."
 
 
 def _counts(sweep: Sweep) -> Text:
@@ -184,10 +197,12 @@ def _ended(result: Result) -> str:
     return f"{result.trial_id} {result.status}: {result.shape}, val_loss {result.val_loss:.4f}"
 
 
-def leaderboard(results: Iterable[Result]) -> Table:
-    """The best trials, best first; fits into 80 columns."""
+def leaderboard(results: Iterable[Result], price: Budget) -> Table:
+    """The best trials, best first; fits into 80 columns, unless there is a price."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for heading in ("trial", "depth", "width", "heads", "params", "tokens", "val_loss", "val_bpb", "time", "status"):
+    cost = () if price.cost_per_hour is None else ("cost",)
+    headings = ("trial", "depth", "width", "heads", "params", "tokens", "val_loss", "val_bpb", "GPU-h", *cost, "status")
+    for heading in headings:
         table.add_column(heading, justify="left" if heading == "status" else "right", no_wrap=True)
     for rank, result in enumerate(ranked(results)[:LEADERS], start=1):
         table.add_row(
@@ -197,7 +212,8 @@ def leaderboard(results: Iterable[Result]) -> Table:
             number(result.tokens),
             f"{result.val_loss:.4f}",
             f"{result.val_bpb:.4f}",
-            duration(result.seconds),
+            f"{result.gpu_hours:.3f}",
+            *(f"{price.cost(result.gpu_hours):.2f}" for _ in cost),
             Text(result.status, style=COLOURS[result.status]),
             style="bold" if rank == 1 else "",
         )
@@ -218,19 +234,19 @@ def conclusion(results: Sequence[Result]) -> str:
     )
 
 
-def show_ranking(results: Sequence[Result], console: Console) -> int:
+def show_ranking(results: Sequence[Result], console: Console, price: Budget) -> int:
     """Leaderboard, and the best shape in a sentence; returns the exit status."""
     usable = bool(ranked(results))
     if usable:
-        console.print(leaderboard(results))
+        console.print(leaderboard(results, price))
     console.print(conclusion(results), style="bold", soft_wrap=True)
     return 0 if usable else 1
 
 
-def show_result(results: Sequence[Result], folder: RunFolder, console: Console) -> int:
+def show_result(results: Sequence[Result], folder: RunFolder, console: Console, price: Budget) -> int:
     """The ranking, and where everything is; returns the exit status."""
     name = os.path.relpath(folder.root)
-    status = show_ranking(results, console)
+    status = show_ranking(results, console, price)
     console.print(f"All trials: {name}/results.csv, curves.csv; log: {name}/sweep.log", soft_wrap=True)
     if status:
         return status

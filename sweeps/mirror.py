@@ -33,7 +33,7 @@ class Mirror:
     @property
     def _files(self) -> list[Path]:
         folder = self._folder
-        return [folder.study, folder.curves, folder.results, folder.seconds, folder.origin, folder.spec]
+        return [folder.study, folder.curves, folder.results, folder.spent, folder.origin, folder.spec]
 
     @property
     def active(self) -> bool:

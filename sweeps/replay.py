@@ -239,7 +239,10 @@ def _goes_on(sweep: Sweep, trial: Running, record: Record, evaluation: int, tabl
         return False
     if not goes_on:
         sweep.finish(trial.trial_id, "stopped")
-    return goes_on and not sweep.out_of_time
+    elif sweep.meter.used_up:
+        sweep.pause(trial.trial_id)
+        return False
+    return goes_on
 
 
 def _metrics(values: Mapping[str, float], evaluation: int, before: Metrics | None, *, metric: str) -> Metrics:

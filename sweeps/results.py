@@ -9,6 +9,7 @@
 | depth, width, heads, learning_rate, seed | the configuration; learning_rate is the one at width 256 |
 | parameters, non_embedding_parameters | sizes in closed form |
 | tokens, flops, seconds | spent on training; seconds over all resumes |
+| gpu_hours | these seconds times the share of a GPU, or one slot on CPUs, that the trial held |
 | val_loss, val_bpb | at the last evaluation [nat/token], [bit/byte] |
 | best_val_loss | lowest of the trial [nat/token] |
 | checkpoint | file of the best evaluation, relative to the run folder unless a URI; empty: not kept |
@@ -52,6 +53,7 @@ class Result:
     tokens: int = 0
     flops: float = 0.0
     seconds: float = 0.0
+    gpu_hours: float = 0.0
     val_loss: float = math.nan
     val_bpb: float = math.nan
     best_val_loss: float = math.nan
@@ -102,9 +104,9 @@ class RunFolder:
         return self.root / "origin.json"
 
     @property
-    def seconds(self) -> Path:
-        """How long the sweep has run, over all its processes. [s]"""
-        return self.root / "seconds.txt"
+    def spent(self) -> Path:
+        """What the sweep has taken, over all its processes: `seconds` and `gpu_seconds` (JSON)."""
+        return self.root / "spent.json"
 
     @property
     def study(self) -> Path:

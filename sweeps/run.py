@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import math
 import os
 import shlex
 import sys
@@ -16,6 +17,7 @@ from typing import Any
 from rich.console import Console
 
 from sweeps import claim, cluster, display, packing, parsing, plan, replay
+from sweeps.budget import Budget
 from sweeps.data import Data, prepare, vocab_size
 from sweeps.display import Display
 from sweeps.mirror import Mirror
@@ -52,7 +54,10 @@ def _parser() -> argparse.ArgumentParser:
     add("spec", nargs="?", type=Path, default=DEMO, help="the sweep (default: sweeps/demo.yaml)")
     add("--name", help="name of the run folder, runs/NAME (default: the sweep's name)")
     add("--trials", metavar="N", help="number of trials; more than before adds some")
-    add("--hours", type=_hours, metavar="H", help="stop after this time, over all runs of the sweep")
+    add("--hours", type=_amount, metavar="H", help="stop after this time, over all runs of the sweep")
+    add("--gpu-hours", type=_amount, metavar="H", help="stop when trials have held GPUs for so long (on CPUs: slots)")
+    add("--cost-per-hour", type=_amount, metavar="C", help="price of a GPU-hour, for --budget and the leaderboard")
+    add("--budget", type=_amount, metavar="M", help="stop when the GPU-hours have cost so much")
     add("--storage", metavar="URI", help="where checkpoints and a copy of the results go (s3://bucket/folder)")
     add("--address", help="a running Ray cluster: host:port or auto (default: this machine alone)")
     add("--dry-run", action="store_true", help="only show which trials would run, and what they cost")
@@ -62,11 +67,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _hours(text: str) -> float:
-    hours = float(text)
-    if not hours > 0:
+def _amount(text: str) -> float:
+    amount = float(text)
+    if not 0 < amount < math.inf:
         raise argparse.ArgumentTypeError(f"{text} must be above 0")
-    return hours
+    return amount
 
 
 def _workers(text: str) -> int:
@@ -101,6 +106,7 @@ def _prepare(options: argparse.Namespace, stack: ExitStack) -> Session | int:
         ValueError: an input does not hold. Nothing is left behind.
         OSError: a file or a disk does not serve.
     """
+    budget = _budget(options)
     spec, raw = parsing.load(options.spec, options.set, name=options.name, trials=options.trials)
     vocabulary = vocab_size(spec.data)
     spec = spec.for_vocabulary(vocabulary)
@@ -109,7 +115,7 @@ def _prepare(options: argparse.Namespace, stack: ExitStack) -> Session | int:
         plan.show(spec, vocabulary, Console())
         return 0
     if options.replay:
-        return _replay(options, spec, vocabulary)
+        return _replay(options, spec, vocabulary, budget)
     folder = RunFolder(Path("runs", spec.name).absolute())
     claim.check_spec(folder, spec)
     location = claim.storage_location(folder, options.storage)
@@ -126,11 +132,20 @@ def _prepare(options: argparse.Namespace, stack: ExitStack) -> Session | int:
         claim.claim(folder, raw, data, location)
         results = read_results(folder.results)
         if len(results) >= spec.trials:
-            return display.show_result(results, folder, Console())
-        return _start(options, spec, folder, mirror, data, stack)
+            return display.show_result(results, folder, Console(), budget)
+        return _start(options, spec, folder, mirror, data, stack, budget)
 
 
-def _replay(options: argparse.Namespace, spec: Spec, vocabulary: int) -> int:
+def _budget(options: argparse.Namespace) -> Budget:
+    return Budget(
+        hours=options.hours,
+        gpu_hours=options.gpu_hours,
+        money=options.budget,
+        cost_per_hour=options.cost_per_hour,
+    )
+
+
+def _replay(options: argparse.Namespace, spec: Spec, vocabulary: int, budget: Budget) -> int:
     """The sweep on recorded curves; its files go with it. Returns the exit status."""
     table, clock, console = replay.read_table(options.replay, spec), replay.Clock(), Console()
     with tempfile.TemporaryDirectory() as folder:
@@ -140,13 +155,13 @@ def _replay(options: argparse.Namespace, spec: Spec, vocabulary: int) -> int:
             vocab_size=vocabulary,
             tracker=Tracker.open("disabled", sweep=spec.name, folder=Path(folder), project=spec.project),
             checkpoints=folder,
-            hours=options.hours,
+            budget=budget,
             search=Search(spec),
             clock=clock,
         )
         replay.play(sweep, table, workers=options.workers, clock=clock)
     results = list(sweep.results.values())
-    status = display.show_ranking(results, console)
+    status = display.show_ranking(results, console, budget)
     console.print(
         f"Replayed from {len(table.records)} runs of {options.replay} by {options.workers} simulated workers; "
         f"{table.inexact} of {len(results)} trials were answered by the nearest recorded configuration.",
@@ -162,7 +177,13 @@ def _replay(options: argparse.Namespace, spec: Spec, vocabulary: int) -> int:
 
 
 def _start(
-    options: argparse.Namespace, spec: Spec, folder: RunFolder, mirror: Mirror, data: Data, stack: ExitStack
+    options: argparse.Namespace,
+    spec: Spec,
+    folder: RunFolder,
+    mirror: Mirror,
+    data: Data,
+    stack: ExitStack,
+    budget: Budget,
 ) -> Session:
     """Ray, W&B and the sweep's state; from here on only the console reaches the terminal."""
     console = stack.enter_context(_quiet(folder.log))
@@ -180,7 +201,8 @@ def _start(
         vocab_size=data.vocab_size,
         tracker=tracker,
         checkpoints=mirror.checkpoints,
-        hours=options.hours,
+        budget=budget,
+        gpu_share=gpus or 1.0,
     )
     from sweeps.worker import SlotConfig
 
@@ -236,7 +258,7 @@ def _run(session: Session) -> int:
 
     sweep, console = session.sweep, session.console
     with ExitStack() as ending, Display(console, sweep, slots=session.slots, started=session.started) as view:
-        for step in (session.mirror.copy, session.tracker.close, sweep.save_seconds):  # each, whatever another raises
+        for step in (session.mirror.copy, session.tracker.close, sweep.meter.save):  # each, whatever another raises
             ending.callback(step)
 
         def on_step() -> None:
@@ -245,16 +267,16 @@ def _run(session: Session) -> int:
 
         tuning.run(sweep, session.slot, slots=session.slots, on_step=on_step)
     results = list(sweep.results.values())
-    status = display.show_result(results, sweep.folder, console) if results else 0
-    console.print(view.utilisation(), soft_wrap=True)
+    status = display.show_result(results, sweep.folder, console, sweep.meter.budget) if results else 0
+    console.print(view.utilisation(), display.spent(sweep.meter), soft_wrap=True)
     for note in (session.tracker.problem, session.tracker.sync_command, session.tracker.url):
         if note:
             console.print(f"W&B: {note}", soft_wrap=True)
     left = sweep.spec.trials - len(results)
     if sweep.done:
         return status
-    if sweep.out_of_time:
-        console.print(f"The time is up with {left} trials left; a larger --hours goes on.")
+    if used_up := sweep.meter.used_up:
+        console.print(f"{used_up} is used up with {left} trials left; a larger one goes on.")
         return status
     console.print(f"Stopped with {left} trials left; to go on: {_command()}", soft_wrap=True)
     return INTERRUPTED

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
 from sweeps import results as files
+from sweeps.budget import SECONDS, Budget, Meter
 from sweeps.results import Curves, Result, RunFolder, Status, ranked
 from sweeps.search import DIVERGED_LOSS, Proposal, Search, SuccessiveHalving
 from sweeps.spec import Spec
@@ -44,7 +45,8 @@ class Sweep:
         vocab_size: of the data. [token]
         tracker: owner of the W&B runs.
         checkpoints: folder or URI that every worker reaches.
-        hours: time after which running trials stop at their next evaluation, over all runs of this sweep. [h]
+        budget: what the sweep may take; when it is used up, running trials stop at their next evaluation.
+        gpu_share: GPUs that a trial holds; on CPUs 1, a slot.
         search: proposes the trials; None: the study in the run folder.
         clock: tells the time. [s]
     """
@@ -57,7 +59,8 @@ class Sweep:
         vocab_size: int,
         tracker: Tracker,
         checkpoints: str,
-        hours: float | None = None,
+        budget: Budget | None = None,
+        gpu_share: float = 1.0,
         search: Search | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -72,10 +75,8 @@ class Sweep:
         """When trials ended in this process on its clock. [s]"""
         self._vocab_size = vocab_size
         self._tracker = tracker
-        self.hours = hours
+        self.meter = Meter(budget or Budget(), folder.spent, gpu_share=gpu_share, clock=clock)
         self._clock = clock
-        self._started = clock()
-        self._earlier_seconds = float(folder.seconds.read_text()) if folder.seconds.exists() else 0.0
         self._curves = Curves(folder.curves)
         self._last = {trial_id: curve[-1] for trial_id, curve in files.read_curves(folder.curves).items()}
         self._search = search or Search(spec, storage=folder.study)
@@ -99,23 +100,13 @@ class Sweep:
         return getattr(metrics, self.spec.metric) if metrics.usable else DIVERGED_LOSS
 
     @property
-    def seconds(self) -> float:
-        """Time that this sweep has run, over all its processes; time between them does not count. [s]"""
-        return self._earlier_seconds + self._clock() - self._started
-
-    @property
-    def out_of_time(self) -> bool:
-        """Whether `hours` are used up."""
-        return self.hours is not None and self.seconds >= 3600 * self.hours
-
-    @property
     def done(self) -> bool:
         """Whether every trial of the sweep has ended."""
         return len(self.results) >= self.spec.trials
 
     def propose(self) -> Running | None:
         """The next trial to run: first those left unfinished, then new ones; None when there are no more."""
-        if self.out_of_time:
+        if self.meter.used_up:
             return None
         proposal = self._unfinished.popleft() if self._unfinished else self._ask()
         if proposal is None:
@@ -126,6 +117,7 @@ class Sweep:
             metrics=self._last.get(proposal.trial_id),
         )
         self.running[trial.trial_id] = trial
+        self.meter.begin(trial.trial_id)
         logger.info("trial %s: %s", trial.trial_id, proposal.assignment)
         config = asdict(trial.config) | self._sizes(trial.config)
         self._tracker.start(trial.trial_id, config, resumed=proposal.resumed)
@@ -153,10 +145,17 @@ class Sweep:
         trial.metrics, trial.checkpoint = metrics, checkpoint
         return self._halving.report(trial_id, metrics.evaluation, self._loss(metrics))
 
+    def pause(self, trial_id: str) -> None:
+        """Let a trial go whose budget is used up: it stays unfinished, and a later run goes on from its checkpoint."""
+        logger.info("trial %s paused", trial_id)
+        del self.running[trial_id]
+        self.meter.end(trial_id)
+
     def finish(self, trial_id: str, status: Status, error: str = "") -> Result:
         """End a trial: its row, Optuna, W&B, and the checkpoints that need not be kept."""
         logger.info("trial %s %s %s", trial_id, status, error)
         result = self._result(self.running.pop(trial_id), status, error)
+        self.meter.end(trial_id)
         self.results[trial_id] = result
         self.ended_at.append(self._clock())
         dropped = self._drop_checkpoints()
@@ -188,6 +187,7 @@ class Sweep:
             seed=config.seed,
             checkpoint=self._relative(trial.checkpoint),
             error=" ".join(error.split()),
+            gpu_hours=self.meter.gpu_share * (metrics.seconds if metrics else 0.0) / SECONDS,
             **self._sizes(config),
             **spent,
         )
@@ -218,8 +218,4 @@ class Sweep:
 
     def _write(self) -> None:
         files.write_results(self.folder.results, (self.results[key] for key in sorted(self.results)))
-        self.save_seconds()
-
-    def save_seconds(self) -> None:
-        """Remember for the next process how long the sweep has run."""
-        storage.write(str(self.folder.seconds), f"{self.seconds:.1f}\n".encode())
+        self.meter.save()

@@ -87,8 +87,10 @@ class SweepScheduler(FIFOScheduler):
         if not sweep.report(job.trial_id, report.metrics, report.checkpoint):
             sweep.finish(job.trial_id, "stopped")
             return TrialScheduler.STOP
-        # Out of time, the trial stays unfinished: its checkpoint is written, and a later run goes on from it.
-        return TrialScheduler.STOP if sweep.out_of_time else TrialScheduler.CONTINUE
+        if sweep.meter.used_up:
+            sweep.pause(job.trial_id)
+            return TrialScheduler.STOP
+        return TrialScheduler.CONTINUE
 
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
         """A trial's last report; Tune also comes here after a STOP of `on_trial_result`."""

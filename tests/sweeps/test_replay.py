@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from sweeps import parsing
+from sweeps.budget import Budget
 from sweeps.replay import Clock, Table, play, read_table
 from sweeps.results import Result, RunFolder
 from sweeps.run import main
@@ -67,7 +68,7 @@ def replayed(
         vocab_size=300,
         tracker=Tracker.open("disabled", sweep="tiny", folder=folder, project="test"),
         checkpoints=str(folder),
-        hours=hours,
+        budget=Budget(hours=hours),
         search=Search(sweep_spec),
         clock=clock,
     )

@@ -82,5 +82,5 @@ def test_a_range_of_widths_draws_those_whose_heads_fit() -> None:
 
 
 def test_a_width_without_a_head_size_within_the_limits_is_refused() -> None:
-    with pytest.raises(ValueError, match="width 100 is not divisible by .* within max_head_dim 24"):
+    with pytest.raises(ValueError, match=r"width 100 is not divisible by .* within max_head_dim 24"):
         Space(parameters={"width": WIDTHS, "heads": HEADS}, fixed={"depth": 1}, limits=Limits(max_head_dim=24))

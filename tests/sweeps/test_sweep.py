@@ -9,6 +9,7 @@ import pytest
 from optuna.trial import TrialState
 
 from sweeps import parsing
+from sweeps.budget import Budget
 from sweeps.results import RunFolder, read_curves, read_results, write_results
 from sweeps.sweep import Running, Sweep
 from sweeps.tracking import Tracker
@@ -27,7 +28,7 @@ def open_sweep(root: Path, hours: float | None = None, **changes: Any) -> Sweep:
         vocab_size=300,
         tracker=Tracker.open("disabled", sweep="tiny", folder=root, project="test"),
         checkpoints=f"{root}/checkpoints",
-        hours=hours,
+        budget=Budget(hours=hours),
     )
 
 
@@ -158,12 +159,12 @@ def test_a_kill_between_row_and_study_is_made_good(tmp_path: Path) -> None:
 
 
 def test_time_already_run_counts_and_time_in_between_does_not(tmp_path: Path) -> None:
-    (tmp_path / "seconds.txt").write_text("3599\n")
+    (tmp_path / "spent.json").write_text('{"seconds": 3599, "gpu_seconds": 0}')
 
-    assert not open_sweep(tmp_path, hours=1.01).out_of_time
-    (tmp_path / "seconds.txt").write_text("3601\n")
+    assert not open_sweep(tmp_path, hours=1.01).meter.used_up
+    (tmp_path / "spent.json").write_text('{"seconds": 3601, "gpu_seconds": 0}')
     late = open_sweep(tmp_path, hours=1)
-    assert late.out_of_time
+    assert late.meter.used_up == "--hours 1"
     assert late.propose() is None
 
 
@@ -178,3 +179,13 @@ def test_busy_time_is_what_this_process_was_told_of(tmp_path: Path) -> None:
 
     assert sweep.busy_seconds == pytest.approx(1)
     assert resumed.busy_seconds == pytest.approx(2)
+
+
+def test_a_paused_trial_gives_its_slot_back_and_goes_on_later(tmp_path: Path) -> None:
+    sweep = open_sweep(tmp_path)
+    trial = propose(sweep)
+    sweep.report(trial.trial_id, metrics(1, 2.0), "")
+    sweep.pause(trial.trial_id)
+    assert (sweep.running, read_results(tmp_path / "results.csv")) == ({}, [])
+
+    assert propose(open_sweep(tmp_path)).trial_id == trial.trial_id
