@@ -5,6 +5,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -43,7 +44,7 @@ class Display:
         self._started = started
         self._ended = math.nan
         self._busy_at_start: float | None = None
-        self._shown = set(sweep.results)
+        self._shown = len(sweep.results)
         # Refreshed by `update`, in the thread that changes the sweep.
         self._live = live(console, self._view)
         self._refreshed = 0.0
@@ -67,10 +68,10 @@ class Display:
                 self._refreshed = now
                 self._live.refresh()
             return
-        for trial_id in [key for key in self._sweep.results if key not in self._shown]:
-            self._shown.add(trial_id)
-            line = _ended(self._sweep.results[trial_id])
-            self._console.print(f"[{len(self._sweep.results)}/{self._sweep.spec.trials}] {line}", soft_wrap=True)
+        results = self._sweep.results
+        for result in reversed(list(islice(reversed(results.values()), len(results) - self._shown))):
+            self._console.print(f"[{len(results)}/{self._sweep.spec.trials}] {_ended(result)}", soft_wrap=True)
+        self._shown = len(results)
 
     def utilisation(self) -> str:
         """How much of the slots' time went into training, once the run has ended."""

@@ -1,6 +1,6 @@
 """What a sweep leaves behind: the run folder's file names, one row a trial, one row an evaluation.
 
-`results.csv`, written whole whenever a trial ends:
+`results.csv`, one row appended whenever a trial ends; written whole when that changes an earlier row:
 
 | column | meaning |
 |---|---|
@@ -66,15 +66,19 @@ class Result:
         return self.status in ("completed", "stopped") and math.isfinite(self.best_val_loss)
 
     @property
+    def rank(self) -> tuple[bool, float]:
+        """Smaller is better: full trials before stopped ones, as losses at unequal budgets do not compare."""
+        return self.status != "completed", self.best_val_loss
+
+    @property
     def shape(self) -> str:
         """The shape as people say it."""
         return f"depth {self.depth}, width {self.width}, heads {self.heads}"
 
 
 def ranked(results: Iterable[Result]) -> list[Result]:
-    """Usable trials, best first: full trials before stopped ones, as losses at unequal budgets do not compare."""
-    usable = (result for result in results if result.usable)
-    return sorted(usable, key=lambda result: (result.status != "completed", result.best_val_loss))
+    """Usable trials, best first."""
+    return sorted((result for result in results if result.usable), key=lambda result: result.rank)
 
 
 @dataclass(frozen=True)
@@ -146,12 +150,18 @@ class RunFolder:
 
 def write_results(path: Path, results: Iterable[Result]) -> None:
     """Write results.csv whole."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, field_names(Result), lineterminator="\n")
-    writer.writeheader()
-    for result in results:
-        writer.writerow({name: _cell(value) for name, value in asdict(result).items()})
-    storage.write(str(path), text.getvalue().encode())
+    lines = [_line(field_names(Result)), *(_line(asdict(result).values()) for result in results)]
+    storage.write(str(path), "".join(lines).encode())
+
+
+def append_result(path: Path, result: Result) -> None:
+    """Add one row to results.csv, on the disk when this returns; see `drop_torn_row`."""
+    if not path.exists():
+        write_results(path, [])
+    with open(path, "a", encoding="utf-8") as file:
+        file.write(_line(asdict(result).values()))
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def read_results(path: Path) -> list[Result]:
@@ -171,18 +181,13 @@ class Curves:
     def __init__(self, path: Path) -> None:
         self.path = path
         if not path.exists():
-            storage.write(str(path), (",".join(self.columns) + "\n").encode())
-        text = path.read_bytes()
-        if not text.endswith(b"\n"):
-            os.truncate(path, text.rfind(b"\n") + 1)
+            storage.write(str(path), _line(self.columns).encode())
+        drop_torn_row(path)
 
     def append(self, trial_id: str, metrics: Metrics) -> None:
         """Add one evaluation."""
-        line = io.StringIO()
-        cells = [trial_id, *(_cell(value) for value in asdict(metrics).values())]
-        csv.writer(line, lineterminator="\n").writerow(cells)
         with open(self.path, "a", encoding="utf-8") as file:
-            file.write(line.getvalue())
+            file.write(_line([trial_id, *asdict(metrics).values()]))
 
 
 def read_curves(path: Path) -> dict[str, list[Metrics]]:
@@ -193,18 +198,28 @@ def read_curves(path: Path) -> dict[str, list[Metrics]]:
     return curves
 
 
+def drop_torn_row(path: Path) -> None:
+    """Cut off the end of a file that a crash left without its line's end; to be done before rows are added."""
+    if path.exists() and not (text := path.read_bytes()).endswith(b"\n"):
+        os.truncate(path, text.rfind(b"\n") + 1)
+
+
 def _rows(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
     if not path.exists():
         return []
     with open(path, encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file)
+        reader = csv.DictReader(line for line in file if line.endswith("\n"))  # others are torn, or still being written
         if tuple(reader.fieldnames or ()) != columns:
             raise ValueError(f"{path}: not the columns of this version: {', '.join(columns)}")
         return list(reader)
 
 
-def _cell(value: Any) -> Any:
-    return "" if isinstance(value, float) and math.isnan(value) else value
+def _line(values: Iterable[Any]) -> str:
+    """One line of CSV; the cell of a NaN is empty."""
+    line = io.StringIO()
+    cells = ("" if isinstance(value, float) and math.isnan(value) else value for value in values)
+    csv.writer(line, lineterminator="\n").writerow(cells)
+    return line.getvalue()
 
 
 def _parse(record: type[Record], row: dict[str, str], path: Path) -> Record:

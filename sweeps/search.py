@@ -4,6 +4,7 @@ import itertools
 import logging
 import math
 import random
+from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -42,7 +43,8 @@ class SuccessiveHalving:
 
     def __init__(self, *, eta: int, rungs: Sequence[int]) -> None:
         self.eta = eta
-        self.losses: dict[int, dict[str, float]] = {rung: {} for rung in rungs}
+        self._losses: dict[int, dict[str, float]] = {rung: {} for rung in rungs}
+        self._rankings: dict[int, list[tuple[float, str]]] = {rung: [] for rung in rungs}
 
     def report(self, trial_id: str, evaluation: int, loss: float) -> bool:
         """Record a loss and say whether the trial may go on.
@@ -51,12 +53,14 @@ class SuccessiveHalving:
             loss: finite; a diverged trial is told as `DIVERGED_LOSS`.
         """
         assert math.isfinite(loss)
-        if evaluation not in self.losses:
+        if evaluation not in self._losses:
             return True
-        rung = self.losses[evaluation]
-        rung[trial_id] = loss
-        promoted = max(1, len(rung) // self.eta)
-        return sorted(rung, key=lambda key: (rung[key], key)).index(trial_id) < promoted
+        losses, ranking, entry = self._losses[evaluation], self._rankings[evaluation], (loss, trial_id)
+        if trial_id in losses:
+            del ranking[bisect_left(ranking, (losses[trial_id], trial_id))]
+        losses[trial_id] = loss
+        insort(ranking, entry)
+        return bisect_left(ranking, entry) < max(1, len(ranking) // self.eta)
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,13 @@
 """One sweep in progress: what was proposed, what came back, what follows from it. Knows nothing of Ray.
 
 The files of the run folder are the truth. Each step is written in an order that a kill at any moment leaves
-repairable: curves before decisions, results.csv before Optuna, checkpoints deleted last.
+repairable: curves before decisions, results.csv before Optuna, checkpoints deleted last. What a step costs does not
+depend on how many trials have ended; only a checkpoint that a better one displaces has results.csv written whole.
 """
 
 import logging
 import time
+from bisect import insort
 from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -67,7 +69,9 @@ class Sweep:
         self.spec = spec
         self.folder = folder
         self.checkpoints = checkpoints
+        files.drop_torn_row(folder.results)
         self.results = {result.trial_id: result for result in files.read_results(folder.results)}
+        self._kept = ranked(result for result in self.results.values() if result.checkpoint)
         self.running: dict[str, Running] = {}
         self.busy_seconds = 0.0
         """Training and evaluation time that this process was told of, over all slots. [s]"""
@@ -158,12 +162,13 @@ class Sweep:
         self.meter.end(trial_id)
         self.results[trial_id] = result
         self.ended_at.append(self._clock())
-        dropped = self._drop_checkpoints()
-        self._write()
+        self._last.pop(trial_id, None)
+        dropped = self._drop_checkpoints(result)
+        self._write(trial_id, whole=any(other != trial_id for other in dropped))
         self._tell(result)
         self._tracker.end(trial_id, status, asdict(self.results[trial_id]))
-        for path in dropped:
-            storage.delete(path)
+        for other in dropped:
+            storage.delete(self.checkpoint_folder(other))
         return self.results[trial_id]
 
     def _tell(self, result: Result) -> None:
@@ -202,20 +207,26 @@ class Sweep:
     def _relative(self, checkpoint: str) -> str:
         return checkpoint.removeprefix(f"{self.folder.root}/")
 
-    def _drop_checkpoints(self) -> list[str]:
-        """Forget the checkpoints of all ended trials but the best ones; returns the folders to delete."""
-        kept = {result.trial_id for result in ranked(self.results.values())[: self.spec.keep_checkpoints]}
+    def _drop_checkpoints(self, ended: Result) -> list[str]:
+        """Forget the checkpoints of all ended trials but the best ones; returns the trials whose folders to delete."""
         dropped = []
-        for trial_id, result in self.results.items():
-            if result.checkpoint and trial_id not in kept:
-                self.results[trial_id] = replace(result, checkpoint="")
-                dropped.append(self.checkpoint_folder(trial_id))
+        if ended.checkpoint and ended.usable:
+            insort(self._kept, ended, key=lambda result: result.rank)
+            while len(self._kept) > self.spec.keep_checkpoints:
+                dropped.append(self._kept.pop().trial_id)
+        elif ended.checkpoint:
+            dropped.append(ended.trial_id)
+        for trial_id in dropped:
+            self.results[trial_id] = replace(self.results[trial_id], checkpoint="")
         return dropped
 
     def checkpoint_folder(self, trial_id: str) -> str:
         """Where a trial's checkpoints stand."""
         return f"{self.checkpoints}/{trial_id}"
 
-    def _write(self) -> None:
-        files.write_results(self.folder.results, (self.results[key] for key in sorted(self.results)))
+    def _write(self, trial_id: str, *, whole: bool) -> None:
+        if whole:
+            files.write_results(self.folder.results, self.results.values())
+        else:
+            files.append_result(self.folder.results, self.results[trial_id])
         self.meter.save()

@@ -8,7 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from sweeps.results import Curves, RunFolder, ranked, read_curves, read_results, write_results
+from sweeps.results import (
+    Curves,
+    RunFolder,
+    append_result,
+    drop_torn_row,
+    ranked,
+    read_curves,
+    read_results,
+    write_results,
+)
 
 from .examples import METRICS, RESULT
 
@@ -18,6 +27,25 @@ def test_results_come_back_as_they_were_written(tmp_path: Path) -> None:
     write_results(tmp_path / "results.csv", [RESULT, failed])
 
     assert read_results(tmp_path / "results.csv") == [RESULT, failed]
+
+
+def test_appended_results_come_back_behind_those_that_were_there(tmp_path: Path) -> None:
+    failed = replace(RESULT, trial_id="0001", status="failed", error='a "quoted", thing', checkpoint="")
+    for result in (RESULT, failed):
+        append_result(tmp_path / "results.csv", result)
+
+    assert read_results(tmp_path / "results.csv") == [RESULT, failed]
+
+
+def test_a_result_torn_by_a_crash_is_not_read_and_can_be_cut_off(tmp_path: Path) -> None:
+    file = tmp_path / "results.csv"
+    append_result(file, RESULT)
+    whole = file.read_bytes()
+    file.write_bytes(whole + whole[-40:-1])
+    assert read_results(file) == [RESULT]
+
+    drop_torn_row(file)
+    assert file.read_bytes() == whole
 
 
 def test_a_trial_without_a_loss_has_empty_cells(tmp_path: Path) -> None:

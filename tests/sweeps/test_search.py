@@ -54,6 +54,26 @@ def test_telling_a_rung_again_changes_nothing() -> None:
         assert once.report(str(number), 1, loss) == twice.report(str(number), 1, loss)
 
 
+class Counted(float):
+    """A loss that counts how often it is compared."""
+
+    comparisons = 0
+
+    def __lt__(self, other: float) -> bool:
+        Counted.comparisons += 1
+        return float.__lt__(self, other)
+
+
+def test_a_decision_takes_few_comparisons_however_many_trials_have_reached_the_rung() -> None:
+    halving = SuccessiveHalving(eta=3, rungs=(1,))
+    for number in range(1000):
+        halving.report(str(number), 1, Counted(number * 7919 % 1000))
+    Counted.comparisons = 0
+    halving.report("last", 1, Counted(500.5))
+
+    assert Counted.comparisons < 30
+
+
 def storage(folder: Path) -> optuna.Study:
     return optuna.load_study(study_name="sweep", storage=f"sqlite:///{folder / 'optuna.db'}")
 

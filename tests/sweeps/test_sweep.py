@@ -10,7 +10,7 @@ from optuna.trial import TrialState
 
 from sweeps import parsing
 from sweeps.budget import Budget
-from sweeps.results import RunFolder, read_curves, read_results, write_results
+from sweeps.results import Result, RunFolder, read_curves, read_results, write_results
 from sweeps.sweep import Running, Sweep
 from sweeps.tracking import Tracker
 from tinystories.metrics import Metrics
@@ -90,6 +90,51 @@ def test_the_best_checkpoints_of_the_sweep_are_kept_and_no_others(tmp_path: Path
     assert worst not in kept
 
 
+def test_checkpoints_that_an_earlier_process_kept_give_way_to_better_ones(tmp_path: Path) -> None:
+    sweep = open_sweep(tmp_path, keep_checkpoints=2, early_terminate=None)
+    worse, best = complete(sweep, 2.0), complete(sweep, 1.0)
+    resumed = open_sweep(tmp_path, keep_checkpoints=2, early_terminate=None)
+    middle = complete(resumed, 1.5)
+
+    rows = read_results(tmp_path / "results.csv")
+    assert [row.trial_id for row in rows] == [worse, best, middle]
+    assert [bool(row.checkpoint) for row in rows] == [False, True, True]
+    assert {folder.name for folder in (tmp_path / "checkpoints").iterdir()} == {best, middle}
+
+
+def test_a_failed_trial_keeps_no_checkpoint(tmp_path: Path) -> None:
+    sweep = open_sweep(tmp_path)
+    failed = propose(sweep)
+    sweep.report(failed.trial_id, metrics(2, 1.0), checkpoint(sweep, failed.trial_id))
+
+    assert sweep.finish(failed.trial_id, "failed", "its worker died").checkpoint == ""
+    assert not list((tmp_path / "checkpoints").iterdir())
+
+
+class NeverReadWhole(dict[str, Result]):
+    """Results that nobody may go through, so that nothing grows with their number."""
+
+    def __iter__(self) -> Any:
+        raise AssertionError("read whole")
+
+    keys = values = items = __iter__
+
+
+def test_the_end_of_a_trial_costs_no_more_after_many(tmp_path: Path) -> None:
+    """Neither in memory nor on disk, where a file written whole would be a new one."""
+    sweep = open_sweep(tmp_path, keep_checkpoints=1, early_terminate=None, run_cap=8)
+    complete(sweep, 1.0)
+    file = tmp_path / "results.csv"
+    first, begun = file.read_bytes(), file.stat().st_ino
+    sweep.results = NeverReadWhole(sweep.results)
+    for loss in (3.0, 2.0, 4.0):
+        complete(sweep, loss)
+
+    assert file.stat().st_ino == begun
+    assert file.read_bytes().startswith(first)
+    assert len(read_results(file)) == 4
+
+
 def test_checkpoint_paths_are_relative_to_the_run_folder(tmp_path: Path) -> None:
     sweep = open_sweep(tmp_path)
     trial_id = complete(sweep, 1.0)
@@ -156,6 +201,22 @@ def test_a_kill_between_row_and_study_is_made_good(tmp_path: Path) -> None:
     resumed = open_sweep(tmp_path)
     assert states(tmp_path) == [TrialState.COMPLETE]
     assert propose(resumed).trial_id == "0001"
+
+
+def test_a_row_that_a_kill_tore_belongs_to_a_trial_that_goes_on(tmp_path: Path) -> None:
+    sweep = open_sweep(tmp_path)
+    complete(sweep, 2.0)
+    torn = propose(sweep)
+    sweep.report(torn.trial_id, metrics(9, 1.0), "")
+    with open(tmp_path / "results.csv", "a") as file:
+        file.write(f"{torn.trial_id},completed,1,16")
+
+    resumed = open_sweep(tmp_path)
+    assert propose(resumed).trial_id == torn.trial_id
+    resumed.report(torn.trial_id, metrics(9, 1.0), "")
+    resumed.finish(torn.trial_id, "completed")
+    assert [row.trial_id for row in read_results(tmp_path / "results.csv")] == ["0000", torn.trial_id]
+    assert states(tmp_path) == [TrialState.COMPLETE, TrialState.COMPLETE]
 
 
 def test_time_already_run_counts_and_time_in_between_does_not(tmp_path: Path) -> None:

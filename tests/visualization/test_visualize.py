@@ -12,6 +12,7 @@ from tinystories.config import field_names
 from tinystories.data.make_dataset import make_stories
 from tinystories.metrics import Metrics
 from tinystories.visualization.charts import FAINT, VERMILION, short_number
+from tinystories.visualization.recording import read_recording
 from tinystories.visualization.visualize import draw, main, newest_run
 
 SPEC = """
@@ -217,6 +218,15 @@ def test_without_a_folder_the_newest_results_are_drawn(tmp_path: Path, monkeypat
     assert Path("reports/figures/new_curves.png").exists()
 
 
+def test_rows_that_are_not_whole_yet_are_left_out(run: Path) -> None:
+    whole = read_recording(run)
+    for name in ("results.csv", "curves.csv"):
+        text = (run / name).read_text()
+        (run / name).write_text(text + text.splitlines()[-1][:-1])
+
+    assert read_recording(run) == whole
+
+
 @pytest.mark.parametrize(
     ("damage", "told"),
     [
@@ -228,7 +238,7 @@ def test_without_a_folder_the_newest_results_are_drawn(tmp_path: Path, monkeypat
         (lambda run: (run / "spec.yaml").write_text(SPEC.replace("eta: 3", "eta: 1")), "eta >= 2"),
         (lambda run: (run / "results.csv").write_text("trial_id,status\nt1,completed\n"), "results.csv is not what"),
         (lambda run: (run / "results.csv").write_bytes(b"trial_id\n\xff\n"), "results.csv is not what"),
-        (lambda run: (run / "curves.csv").write_text("trial_id\n" + "x" * 200_000), "curves.csv is not what"),
+        (lambda run: (run / "curves.csv").write_text("trial_id\n" + "x" * 200_000 + "\n"), "curves.csv is not what"),
         (lambda run: (run / "curves.csv").write_text("trial_id,val_loss\nt1,low\n"), "curves.csv is not what"),
         (lambda run: (run / "results.csv").write_text(",".join(COLUMNS)), "no trial has ended yet"),
     ],

@@ -88,9 +88,9 @@ def read_recording(folder: Path) -> Recording:
         eta = int(halving.get("eta", 3))
         rungs = _rungs(int(halving.get("min_iter", 1)), eta, evaluations) if halving else ()
     with _reading(folder / "curves.csv") as file:
-        curves, bits_per_nat = _curves(csv.DictReader(file), axis)
+        curves, bits_per_nat = _curves(_rows(file), axis)
     with _reading(folder / "results.csv") as file:
-        trials = tuple(_trial(row, curves[row["trial_id"]], axis) for row in csv.DictReader(file))
+        trials = tuple(_trial(row, curves[row["trial_id"]], axis) for row in _rows(file))
     return Recording(
         name=folder.resolve().name,
         axis=axis,
@@ -116,6 +116,11 @@ def _rungs(first: int, eta: int, evaluations: int) -> tuple[int, ...]:
     if first < 1 or eta < 2:
         raise ValueError(f"early_terminate needs min_iter >= 1 and eta >= 2, not {first} and {eta}")
     return (first, *_rungs(first * eta, eta, evaluations)) if first < evaluations else ()
+
+
+def _rows(file: TextIO) -> Iterable[dict[str, str]]:
+    """Rows of a CSV file, without a last one that a crash tore or a running sweep is still writing."""
+    return csv.DictReader(line for line in file if line.endswith("\n"))
 
 
 def _curves(rows: Iterable[dict[str, str]], axis: Axis) -> tuple[dict[str, list[tuple[float, float]]], float]:
