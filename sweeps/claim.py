@@ -19,7 +19,7 @@ from tinystories import storage
 
 FREE_TO_CHANGE = {
     *("run_cap", "cpus_per_trial", "trials_per_gpu", "keep_checkpoints", "max_failures", "patience"),
-    *("wandb", "project", "data", "replay"),
+    *("wandb", "project", "data", "replay", "confirm"),
 }
 """Keys that may differ when a sweep goes on; data are compared by what they hold."""
 

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sweeps.budget import SECONDS, Budget, Meter
+from sweeps.confirm import Confirmed, confirmed, verdict
 from sweeps.results import Result, RunFolder, Status, ranked
 from sweeps.spec import Spec
 from sweeps.sweep import Running, Sweep
@@ -70,7 +71,7 @@ class Display:
             return
         results = self._sweep.results
         for result in reversed(list(islice(reversed(results.values()), len(results) - self._shown))):
-            self._console.print(f"[{len(results)}/{self._sweep.spec.trials}] {_ended(result)}", soft_wrap=True)
+            self._console.print(f"[{len(results)}/{self._sweep.spec.trials_in_all}] {_ended(result)}", soft_wrap=True)
         self._shown = len(results)
 
     def utilisation(self) -> str:
@@ -89,7 +90,7 @@ class Display:
 
     def _view(self) -> Group:
         sweep = self._sweep
-        ended, cap = len(sweep.results), sweep.spec.trials
+        ended, cap = len(sweep.results), sweep.spec.trials_in_all
         lines: list[RenderableType] = [
             Text.assemble((sweep.spec.name, "bold"), f"  {budget(sweep.spec)}"),
             _counts(sweep),
@@ -106,7 +107,7 @@ class Display:
         ended = [result.seconds for result in self._sweep.results.values() if result.seconds]
         if not ended:
             return "time left: known after the first trial" if self._sweep.busy_seconds else "workers are starting"
-        left = max(0, self._sweep.spec.trials - len(self._sweep.results))
+        left = max(0, self._sweep.spec.trials_in_all - len(self._sweep.results))
         seconds = sum(ended) / len(ended) * left / self._slots
         return f"about {duration(seconds)} left"
 
@@ -148,7 +149,7 @@ def _spent(sweep: Sweep) -> Text:
     axis = sweep.spec.trial["axis"]
     last = [*sweep.results.values(), *(trial.metrics for trial in sweep.running.values() if trial.metrics)]
     spent_units = sum(getattr(record, axis) for record in last)
-    whole = sweep.spec.trials * sweep.spec.trial["budget"]
+    whole = sweep.spec.trials_in_all * sweep.spec.trial["budget"]
     return Text(f"spent {number(spent_units)} of at most {number(whole)} {axis}; {spent(sweep.meter)}", style="dim")
 
 
@@ -221,16 +222,35 @@ def leaderboard(results: Iterable[Result], price: Budget) -> Table:
     return table
 
 
+def confirmation(groups: Sequence[Confirmed]) -> Table:
+    """The finalists by their mean over new seeds."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for heading in ("depth", "width", "heads", "rate", "params", "mean val_loss", "95 % interval", "seeds"):
+        table.add_column(heading, justify="right")
+    for group in groups:
+        result = group.results[0]
+        table.add_row(
+            *(str(getattr(result, name)) for name in ("depth", "width", "heads")),
+            f"{result.learning_rate:.2g}",
+            number(result.parameters),
+            f"{group.mean:.4f}",
+            f"± {group.half_width:.4f}",
+            f"{len(group.losses)} of {len(group.results)}",
+        )
+    return table
+
+
 def conclusion(results: Sequence[Result]) -> str:
     """The best shape, in one sentence."""
-    leaders = ranked(results)
+    search = [result for result in results if result.stage == "search"]
+    leaders = ranked(search)
     if not leaders:
         return "No trial gave a usable loss; see the error column of results.csv."
     best = leaders[0]
-    statuses = Counter(result.status for result in results)
+    statuses = Counter(result.status for result in search)
     others = ", ".join(f"{count} {status}" for status, count in statuses.items())
     return (
-        f"Best of {len(results)} trials ({others}): {best.shape}, {number(best.parameters)} parameters, "
+        f"Best of {len(search)} trials ({others}): {best.shape}, {number(best.parameters)} parameters, "
         f"with val_loss {best.best_val_loss:.4f} nat/token after {number(best.tokens)} tokens."
     )
 
@@ -241,6 +261,9 @@ def show_ranking(results: Sequence[Result], console: Console, price: Budget) -> 
     if usable:
         console.print(leaderboard(results, price))
     console.print(conclusion(results), style="bold", soft_wrap=True)
+    if groups := confirmed(results):
+        console.print(confirmation(groups))
+        console.print(verdict(groups), style="bold", soft_wrap=True)
     return 0 if usable else 1
 
 

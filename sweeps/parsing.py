@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import yaml
 
 from sweeps.space import SEARCHABLE, SHAPE, Assignment, Choice, Limits, Range, Space, kind
-from sweeps.spec import METRICS, Halving, Spec, StoriesData
+from sweeps.spec import METRICS, Confirm, Halving, Spec, StoriesData
 from tinystories.config import AXES, TrialConfig, parse_number
 
 MOST_PER_GPU = 100
@@ -67,7 +67,7 @@ def _override(raw: dict[str, Any], override: str) -> None:
 
 OPTIONAL = tuple(entry for entry in fields(Spec) if entry.default is not MISSING)
 KEYS = (
-    *("name", "metric", "parameters", "limits", "points", "run_cap", "early_terminate", "trial", "data"),
+    *("name", "metric", "parameters", "limits", "points", "run_cap", "early_terminate", "confirm", "trial", "data"),
     *("trials_per_gpu", "replay"),
     *(entry.name for entry in OPTIONAL),
 )
@@ -93,6 +93,7 @@ def parse(raw: Mapping[str, Any]) -> Spec:
         points=_points(raw.get("points", []), space),
         run_cap=_positive(raw["run_cap"], "run_cap"),
         early_terminate=_halving(raw.get("early_terminate")),
+        confirm=_confirm(raw.get("confirm")),
         trial=trial,
         data=_data(raw.get("data")),
         trials_per_gpu=_trials_per_gpu(raw.get("trials_per_gpu", "auto")),
@@ -144,6 +145,14 @@ def _halving(raw: Any) -> Halving | None:
         raise ValueError(f"early_terminate.type {entries['type']!r} is not known; allowed: asha")
     numbers = {key: _typed(value, int, f"early_terminate.{key}") for key, value in entries.items() if key != "type"}
     return Halving(**numbers)
+
+
+def _confirm(raw: Any) -> Confirm | None:
+    if raw is None:
+        return None
+    entries = _mapping(raw, "confirm")
+    _known(entries, ("top", "seeds"), "confirm")
+    return Confirm(**{key: _typed(value, int, f"confirm.{key}") for key, value in entries.items()})
 
 
 def _data(raw: Any) -> str | StoriesData | None:

@@ -5,6 +5,7 @@
 | column | meaning |
 |---|---|
 | trial_id | name of the trial, in the order of proposal |
+| stage | search, or confirm: a finalist again with another seed |
 | status | completed: full budget; stopped: by ASHA; failed: an error; diverged: NaN, or loss far above its start |
 | depth, width, heads, learning_rate, seed | the configuration; learning_rate is the one at width 256 |
 | parameters, non_embedding_parameters | sizes in closed form |
@@ -27,13 +28,17 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any, Literal, TypeVar, get_type_hints
 
 from tinystories import storage
 from tinystories.config import field_names
 from tinystories.metrics import Metrics
 
+Stage = Literal["search", "confirm"]
 Status = Literal["completed", "stopped", "failed", "diverged"]
+Configuration = tuple[float, ...]
+"""Depth, width, heads and learning rate: what is compared, all but the seed."""
 Record = TypeVar("Record")
 
 
@@ -42,6 +47,7 @@ class Result:
     """One row of results.csv; the columns are described at the top of this module."""
 
     trial_id: str
+    stage: Stage = "search"
     status: Status
     depth: int
     width: int
@@ -71,14 +77,26 @@ class Result:
         return self.status != "completed", self.best_val_loss
 
     @property
+    def configuration(self) -> Configuration:
+        """What is compared."""
+        return self.depth, self.width, self.heads, self.learning_rate
+
+    @property
     def shape(self) -> str:
         """The shape as people say it."""
         return f"depth {self.depth}, width {self.width}, heads {self.heads}"
 
 
 def ranked(results: Iterable[Result]) -> list[Result]:
-    """Usable trials, best first."""
-    return sorted((result for result in results if result.usable), key=lambda result: result.rank)
+    """Usable trials, best first; those that confirm lead, in the order of their configurations' means."""
+    usable = sorted((result for result in results if result.usable), key=lambda result: result.rank)
+    confirming = [result for result in usable if result.stage == "confirm"]
+    means = {
+        key: fmean(result.best_val_loss for result in confirming if result.configuration == key)
+        for key in {result.configuration for result in confirming}
+    }
+    searching = [result for result in usable if result.stage == "search"]
+    return sorted(confirming, key=lambda result: means[result.configuration]) + searching
 
 
 @dataclass(frozen=True)

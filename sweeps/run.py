@@ -10,13 +10,13 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from sweeps import claim, cluster, display, packing, parsing, plan, replay
+from sweeps import claim, cluster, confirm, display, packing, parsing, plan, replay
 from sweeps.budget import Budget
 from sweeps.data import Data, prepare, vocab_size
 from sweeps.display import Display
@@ -131,7 +131,7 @@ def _prepare(options: argparse.Namespace, stack: ExitStack) -> Session | int:
         claim.check_data(folder, data)
         claim.claim(folder, raw, data, location)
         results = read_results(folder.results)
-        if len(results) >= spec.trials:
+        if not confirm.left(spec, results):
             return display.show_result(results, folder, Console(), budget)
         return _start(options, spec, folder, mirror, data, stack, budget)
 
@@ -147,6 +147,7 @@ def _budget(options: argparse.Namespace) -> Budget:
 
 def _replay(options: argparse.Namespace, spec: Spec, vocabulary: int, budget: Budget) -> int:
     """The sweep on recorded curves; its files go with it. Returns the exit status."""
+    spec = replace(spec, confirm=None)  # a table holds no new seeds
     table, clock, console = replay.read_table(options.replay, spec), replay.Clock(), Console()
     with tempfile.TemporaryDirectory() as folder:
         sweep = Sweep(
@@ -272,8 +273,8 @@ def _run(session: Session) -> int:
     for note in (session.tracker.problem, session.tracker.sync_command, session.tracker.url):
         if note:
             console.print(f"W&B: {note}", soft_wrap=True)
-    left = sweep.spec.trials - len(results)
-    if sweep.done:
+    left = confirm.left(sweep.spec, results)
+    if not left:
         return status
     if used_up := sweep.meter.used_up:
         console.print(f"{used_up} is used up with {left} trials left; a larger one goes on.")

@@ -17,7 +17,7 @@ from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
-from sweeps.results import Status
+from sweeps.results import Stage, Status
 from sweeps.space import Assignment, Method
 from sweeps.spec import Spec
 
@@ -69,6 +69,7 @@ class Proposal:
 
     trial_id: str
     assignment: Assignment
+    stage: Stage = "search"
     resumed: bool = False
 
 
@@ -125,7 +126,9 @@ class Search:
     def unfinished(self) -> list[Proposal]:
         """Trials that an earlier driver left without an end, oldest first."""
         return [
-            Proposal(trial.user_attrs["trial_id"], trial.user_attrs["assignment"], resumed=True)
+            Proposal(
+                trial.user_attrs["trial_id"], trial.user_attrs["assignment"], trial.user_attrs["stage"], resumed=True
+            )
             for trial in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
             if "trial_id" in trial.user_attrs
         ]
@@ -146,14 +149,28 @@ class Search:
             self._answer(trial, self._seen[self._key(assignment)] if assignment else None)
         return self._propose_exactly(self._untried())
 
-    def _propose(self, trial: Trial, assignment: Assignment) -> Proposal:
+    @_storage_errors()
+    def ask_again(self, assignment: Assignment, *, seed: int) -> Proposal:
+        """A known configuration with another seed, to confirm it.
+
+        Args:
+            assignment: the searched parameters.
+        """
+        self._study.enqueue_trial(self._space.sampler_parameters(assignment))
+        trial = self._study.ask()
+        drawn = self._space.draw(trial)
+        assert drawn == assignment
+        return self._propose(trial, {**assignment, "seed": seed}, stage="confirm")
+
+    def _propose(self, trial: Trial, assignment: Assignment, *, stage: Stage = "search") -> Proposal:
         trial_id = f"{len(self._numbers):04d}"
         trial.set_user_attr("assignment", assignment)
+        trial.set_user_attr("stage", stage)
         trial.set_user_attr("trial_id", trial_id)
         self._numbers[trial_id] = trial.number
         self._seen.setdefault(self._key(assignment), None)
         self._times[self._key(assignment)] += 1
-        return Proposal(trial_id, assignment)
+        return Proposal(trial_id, assignment, stage)
 
     def _answer(self, repeat: Trial, known: FrozenTrial | None) -> None:
         """Tell the sampler of a configuration that is not trained what its first trial gave; None: there is none."""

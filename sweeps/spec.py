@@ -41,6 +41,22 @@ class Halving:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Confirm:
+    """The best configurations of a search are trained again, to the full budget, with new seeds."""
+
+    top: int = 3
+    """Configurations."""
+    seeds: int = 3
+    """New seeds of each."""
+
+    def __post_init__(self) -> None:
+        if self.top < 1:
+            raise ValueError(f"confirm.top {self.top} must be at least 1")
+        if self.seeds < 2:
+            raise ValueError(f"confirm.seeds {self.seeds} must be at least 2, or there is no interval")
+
+
+@dataclass(frozen=True, kw_only=True)
 class StoriesData:
     """Built-in stories, generated where they are needed; the same everywhere for the same settings."""
 
@@ -74,6 +90,8 @@ class Spec:
     """Number of trials."""
     early_terminate: Halving | None
     """When poor trials stop; none: every trial runs to its end."""
+    confirm: Confirm | None
+    """What is trained again after the search; none: nothing."""
     trial: Mapping[str, Any]
     """What all trials share: fields of `TrialConfig`."""
     data: str | StoriesData | None
@@ -107,6 +125,11 @@ class Spec:
     def trial_config(self, assignment: Assignment) -> TrialConfig:
         """The whole configuration of one trial."""
         return TrialConfig(**{"seed": self.seed, **self.trial, **assignment})
+
+    def confirming_config(self, assignment: Assignment) -> TrialConfig:
+        """The configuration of a trial that confirms another: its rate cools down, even if searching trials' do not."""
+        config = self.trial_config(assignment)
+        return replace(config, cooldown=config.cooldown or _default("cooldown"))
 
     def cost_at(self, evaluation: int) -> float:
         """Budget that a trial has spent at one of its evaluations. [token, FLOP or second]"""
@@ -147,11 +170,21 @@ class Spec:
         return self.run_cap if self.repeats == "new_seed" else int(min(self.run_cap, self.space.size))
 
     @property
+    def trials_in_all(self) -> int:
+        """With those that confirm."""
+        return self.trials + (min(self.trials, self.confirm.top) * self.confirm.seeds if self.confirm else 0)
+
+    @property
     def evaluations(self) -> int:
         """Evaluations of a full trial."""
-        return self.trial.get("evaluations", TrialConfig.__dataclass_fields__["evaluations"].default)
+        return self.trial.get("evaluations", _default("evaluations"))
 
     @property
     def rungs(self) -> tuple[int, ...]:
         """ASHA's rungs. [evaluation]"""
         return self.early_terminate.rungs(self.evaluations) if self.early_terminate else ()
+
+
+def _default(name: str) -> Any:
+    """Of a field of `TrialConfig`."""
+    return TrialConfig.__dataclass_fields__[name].default

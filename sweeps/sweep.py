@@ -12,9 +12,10 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
+from sweeps import confirm
 from sweeps import results as files
 from sweeps.budget import SECONDS, Budget, Meter
-from sweeps.results import Curves, Result, RunFolder, Status, ranked
+from sweeps.results import Configuration, Curves, Result, RunFolder, Stage, Status, ranked
 from sweeps.search import DIVERGED_LOSS, Proposal, Search, SuccessiveHalving
 from sweeps.spec import Spec
 from sweeps.tracking import Tracker
@@ -32,10 +33,17 @@ class Running:
 
     trial_id: str
     config: TrialConfig
+    stage: Stage = "search"
     metrics: Metrics | None = None
     """Its last evaluation."""
     checkpoint: str = ""
     """Its best checkpoint so far."""
+
+    @property
+    def configuration(self) -> Configuration:
+        """What is compared."""
+        config = self.config
+        return config.depth, config.width, config.heads, config.learning_rate
 
 
 class Sweep:
@@ -71,7 +79,8 @@ class Sweep:
         self.checkpoints = checkpoints
         files.drop_torn_row(folder.results)
         self.results = {result.trial_id: result for result in files.read_results(folder.results)}
-        self._kept = ranked(result for result in self.results.values() if result.checkpoint)
+        self._searched = sum(result.stage == "search" for result in self.results.values())
+        self._kept = ranked(r for r in self.results.values() if r.checkpoint and r.stage == "search")
         self.running: dict[str, Running] = {}
         self.busy_seconds = 0.0
         """Training and evaluation time that this process was told of, over all slots. [s]"""
@@ -106,31 +115,52 @@ class Sweep:
     @property
     def done(self) -> bool:
         """Whether every trial of the sweep has ended."""
-        return len(self.results) >= self.spec.trials
+        return confirm.left(self.spec, list(self.results.values())) == 0
+
+    @property
+    def waiting(self) -> bool:
+        """Whether more trials may follow from those that are running."""
+        return self.spec.confirm is not None and bool(self._searching) and not self.meter.used_up
 
     def propose(self) -> Running | None:
-        """The next trial to run: first those left unfinished, then new ones; None when there are no more."""
+        """The next trial to run: those left unfinished, new ones, confirming ones; None when there is none now."""
         if self.meter.used_up:
             return None
         proposal = self._unfinished.popleft() if self._unfinished else self._ask()
         if proposal is None:
             return None
+        confirming = proposal.stage == "confirm"
+        config_of = self.spec.confirming_config if confirming else self.spec.trial_config
         trial = Running(
             proposal.trial_id,
-            self.spec.trial_config(proposal.assignment),
+            config_of(proposal.assignment),
+            stage=proposal.stage,
             metrics=self._last.get(proposal.trial_id),
         )
         self.running[trial.trial_id] = trial
         self.meter.begin(trial.trial_id)
         logger.info("trial %s: %s", trial.trial_id, proposal.assignment)
-        config = asdict(trial.config) | self._sizes(trial.config)
+        config = asdict(trial.config) | self._sizes(trial.config) | {"stage": trial.stage}
         self._tracker.start(trial.trial_id, config, resumed=proposal.resumed)
         return trial
 
     def _ask(self) -> Proposal | None:
-        if len(self.results) + len(self.running) >= self.spec.trials:
-            return None
-        return self._search.ask()
+        if self._searched + self._searching < self.spec.trials:
+            return self._search.ask()
+        return None if self._searching else self._ask_again()
+
+    def _ask_again(self) -> Proposal | None:
+        """Once the search has ended: the next trial that confirms one of the best."""
+        running = [(trial.configuration, trial.config.seed) for trial in self.running.values()]
+        for result, seed in confirm.wanted(self.spec, list(self.results.values()), running=running):
+            assignment = {name: getattr(result, name) for name in self.spec.space.parameters}
+            return self._search.ask_again(assignment, seed=seed)
+        return None
+
+    @property
+    def _searching(self) -> int:
+        """Running trials of the search."""
+        return sum(trial.stage == "search" for trial in self.running.values())
 
     def report(self, trial_id: str, metrics: Metrics, checkpoint: str) -> bool:
         """Take in an evaluation, and say whether the trial may go on.
@@ -147,6 +177,8 @@ class Sweep:
             self._last[trial_id] = metrics
             self.busy_seconds += metrics.seconds - (known.seconds if known else 0)
         trial.metrics, trial.checkpoint = metrics, checkpoint
+        if trial.stage == "confirm":
+            return True
         return self._halving.report(trial_id, metrics.evaluation, self._loss(metrics))
 
     def pause(self, trial_id: str) -> None:
@@ -161,6 +193,7 @@ class Sweep:
         result = self._result(self.running.pop(trial_id), status, error)
         self.meter.end(trial_id)
         self.results[trial_id] = result
+        self._searched += result.stage == "search"
         self.ended_at.append(self._clock())
         self._last.pop(trial_id, None)
         dropped = self._drop_checkpoints(result)
@@ -184,6 +217,7 @@ class Sweep:
         }
         return Result(
             trial_id=trial.trial_id,
+            stage=trial.stage,
             status=status,
             depth=config.depth,
             width=config.width,
@@ -208,8 +242,10 @@ class Sweep:
         return checkpoint.removeprefix(f"{self.folder.root}/")
 
     def _drop_checkpoints(self, ended: Result) -> list[str]:
-        """Forget the checkpoints of all ended trials but the best ones; returns the trials whose folders to delete."""
-        dropped = []
+        """Forget the checkpoints of all but the best ended trials, and those that confirm; returns whose to delete."""
+        dropped: list[str] = []
+        if ended.stage == "confirm" and ended.usable:
+            return dropped
         if ended.checkpoint and ended.usable:
             insort(self._kept, ended, key=lambda result: result.rank)
             while len(self._kept) > self.spec.keep_checkpoints:

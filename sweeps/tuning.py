@@ -46,14 +46,14 @@ class SweepSearcher(Searcher):
         self._bridge = bridge
 
     def suggest(self, trial_id: str) -> Any:
-        """The next trial's job; FINISHED when the sweep has no more."""
+        """The next trial's job; None while there is none yet, FINISHED when the sweep has no more."""
         return self._bridge.ask(self._next, otherwise=Searcher.FINISHED)
 
     def _next(self) -> Any:
         sweep = self._bridge.sweep
         trial = sweep.propose()
         if trial is None:
-            return Searcher.FINISHED
+            return None if sweep.waiting else Searcher.FINISHED
         folder = sweep.checkpoint_folder(trial.trial_id)
         return {"job": Job(trial_id=trial.trial_id, config=trial.config, checkpoints=folder)}
 

@@ -132,6 +132,8 @@ def test_a_number_of_trials_for_a_gpu_that_means_nothing_is_refused(value: str |
         ({"points": {"depth": 1}}, "points .* a list of configurations"),
         ({"points": [{"depth": 1}]}, "points: {'depth': 1} must give a value for each of depth, width, heads"),
         ({"points": [{"depth": 3, "width": 16, "heads": 1}]}, "lies outside the searched parameters"),
+        ({"confirm": {"seeds": 1}}, "confirm.seeds 1 must be at least 2, or there is no interval"),
+        ({"confirm": {"best": 1}}, "unknown key 'best' in confirm; known: top, seeds"),
         ({"repeats": "again"}, "repeats 'again' is not one of answer, new_seed"),
         ({"parameters": {**minimal()["parameters"], "depth": {"values": []}}}, "parameters.depth.values"),
         ({"parameters": {**minimal()["parameters"], "depth": {"min": 4, "max": 2}}}, "min 4 must be below max 2"),

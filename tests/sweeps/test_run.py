@@ -117,20 +117,28 @@ def test_a_sweep_with_good_diverging_and_impossible_trials(workplace: Path) -> N
         "heads": {"values": [1, 2]},
         "learning_rate": {"values": [2e-3, 1e4]},
     }
-    file = write(workplace, "mixed", parameters=parameters, run_cap=12, early_terminate={"type": "asha"})
+    file = write(
+        workplace,
+        "mixed",
+        parameters=parameters,
+        run_cap=12,
+        early_terminate={"type": "asha"},
+        confirm={"top": 1, "seeds": 2},
+    )
     status, output = finish(start(workplace, file))
     results = read_results(workplace / "runs/mixed/results.csv")
     found = Counter(result.status for result in results)
 
     assert status == 0, output
-    assert len(results) == 12
+    assert Counter(result.stage for result in results) == {"search": 12, "confirm": 2}
     assert found["failed"] == 4
     assert found["diverged"] >= 1
     assert found["completed"] >= 1
     assert all("memory" in result.error for result in results if result.status == "failed")
     assert TrialState.RUNNING not in study_states(workplace / "runs/mixed")
-    assert [line for line in output.splitlines() if line.startswith("[")][-1].startswith("[12/12]")
+    assert [line for line in output.splitlines() if line.startswith("[")][-1].startswith("[14/14]")
     assert "Best of 12 trials" in output
+    assert "Confirmed with 2 new seeds" in output
     assert not [line for line in output.splitlines() if "WARNING" in line or "ray::" in line or "Traceback" in line]
 
     again, printed = finish(start(workplace, file))

@@ -250,3 +250,28 @@ def test_a_paused_trial_gives_its_slot_back_and_goes_on_later(tmp_path: Path) ->
     assert (sweep.running, read_results(tmp_path / "results.csv")) == ({}, [])
 
     assert propose(open_sweep(tmp_path)).trial_id == trial.trial_id
+
+
+def test_the_best_are_confirmed_when_the_search_has_ended_and_after_a_kill_too(tmp_path: Path) -> None:
+    sweep = open_sweep(tmp_path, run_cap=2, confirm={"top": 1, "seeds": 2}, trial={"tokens": "20k", "cooldown": 0})
+    first, second = propose(sweep), propose(sweep)
+    assert sweep.propose() is None
+    assert sweep.waiting
+    for trial, loss in ((first, 2.0), (second, 1.0)):
+        sweep.report(trial.trial_id, metrics(9, loss), checkpoint(sweep, trial.trial_id))
+        sweep.finish(trial.trial_id, "completed")
+
+    again = propose(sweep)
+    assert (again.stage, again.configuration, again.config.seed) == ("confirm", second.configuration, 1)
+    assert (second.config.cooldown, again.config.cooldown) == (0, 0.2)
+    assert sweep.report(again.trial_id, metrics(1, 50.0), ""), "a confirming trial is not stopped"
+
+    resumed = open_sweep(tmp_path, run_cap=2, confirm={"top": 1, "seeds": 2}, trial={"tokens": "20k", "cooldown": 0})
+    assert (propose(resumed).trial_id, propose(resumed).config.seed) == (again.trial_id, 2)
+    assert resumed.propose() is None
+    assert not resumed.waiting
+    for trial_id in list(resumed.running):
+        resumed.report(trial_id, metrics(9, 1.0), checkpoint(resumed, trial_id))
+        resumed.finish(trial_id, "completed")
+    assert resumed.done
+    assert [row.stage for row in read_results(tmp_path / "results.csv")] == ["search"] * 2 + ["confirm"] * 2

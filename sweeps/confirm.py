@@ -1,0 +1,106 @@
+"""Confirmation: the best configurations again, with new seeds, so that the winner of many trials is not a lucky one."""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import count, islice
+
+import numpy as np
+from scipy.special import stdtrit
+
+from sweeps.results import Configuration, Result, ranked
+from sweeps.spec import Spec
+
+CONFIDENCE = 0.95
+"""Of the interval around a mean."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Confirmed:
+    """One configuration, trained with several seeds."""
+
+    results: tuple[Result, ...]
+    """Its confirming trials."""
+
+    @property
+    def losses(self) -> list[float]:
+        """Best loss of each seed that ran to its end. [nat/token]"""
+        return [result.best_val_loss for result in self.results if result.status == "completed"]
+
+    @property
+    def mean(self) -> float:
+        """Of the losses; infinite if a seed diverged or failed. [nat/token]"""
+        return float(np.mean(self.losses)) if len(self.losses) == len(self.results) else math.inf
+
+    @property
+    def half_width(self) -> float:
+        """Of the mean's interval by Student's t: infinite with a single seed. [nat/token]"""
+        losses = self.losses
+        if len(losses) < 2:
+            return math.inf
+        quantile = float(stdtrit(len(losses) - 1, (1 + CONFIDENCE) / 2))
+        return quantile * float(np.std(losses, ddof=1)) / math.sqrt(len(losses))
+
+    @property
+    def shape(self) -> str:
+        """The shape as people say it."""
+        return self.results[0].shape
+
+    def overlaps(self, other: "Confirmed") -> bool:
+        """Whether the intervals of both means have a loss in common."""
+        return abs(self.mean - other.mean) <= self.half_width + other.half_width
+
+
+def confirmed(results: Iterable[Result]) -> list[Confirmed]:
+    """What the confirming trials say of each configuration, best mean first."""
+    groups: dict[Configuration, list[Result]] = defaultdict(list)
+    for result in results:
+        if result.stage == "confirm":
+            groups[result.configuration].append(result)
+    return sorted((Confirmed(results=tuple(group)) for group in groups.values()), key=lambda group: group.mean)
+
+
+def wanted(
+    spec: Spec, results: Sequence[Result], *, running: Iterable[tuple[Configuration, int]] = ()
+) -> list[tuple[Result, int]]:
+    """The confirming trials that a finished search still asks for: a trial to repeat, and a seed for it.
+
+    Args:
+        results: all trials that have ended.
+        running: configurations and seeds of confirming trials that have not.
+    """
+    if spec.confirm is None:
+        return []
+    search = [result for result in results if result.stage == "search"]
+    finalists: dict[Configuration, Result] = {}
+    for result in ranked(search):
+        if result.status == "completed" and len(finalists) < spec.confirm.top:
+            finalists.setdefault(result.configuration, result)
+    used = {(result.configuration, result.seed) for result in search}
+    begun = {(result.configuration, result.seed) for result in results if result.stage == "confirm"} | set(running)
+    trials = []
+    for configuration, result in finalists.items():
+        new = (seed for seed in count(spec.seed + 1) if (configuration, seed) not in used)
+        seeds = islice(new, spec.confirm.seeds)
+        trials += [(result, seed) for seed in seeds if (configuration, seed) not in begun]
+    return trials
+
+
+def left(spec: Spec, results: Sequence[Result]) -> int:
+    """Trials that have not ended yet."""
+    searched = sum(result.stage == "search" for result in results)
+    return max(0, spec.trials - searched) or len(wanted(spec, results))
+
+
+def verdict(groups: Sequence[Confirmed]) -> str:
+    """Which configuration is best, or which cannot be told apart, in one sentence."""
+    best, *others = groups
+    if math.isinf(best.mean):
+        return "Not confirmed: of every configuration a seed diverged or failed."
+    seeds = f"{len(best.losses)} new seeds"
+    tied = [group for group in others if group.overlaps(best)]
+    if not tied:
+        return f"Confirmed with {seeds}: {best.shape}, {best.mean:.4f} ± {best.half_width:.4f} nat/token."
+    names = " and ".join(f"{group.shape} ({group.mean:.4f} ± {group.half_width:.4f})" for group in (best, *tied))
+    return f"A tie after {seeds} each: {names}: their intervals overlap, so these trials do not tell which is best."
