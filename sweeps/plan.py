@@ -1,14 +1,20 @@
 """What a sweep would do, before anything is spent: needs neither Ray nor torch."""
 
 import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 
 from rich.console import Console
 from rich.table import Table
 
-from sweeps.display import budget, duration, number
+from sweeps import display
+from sweeps.budget import SECONDS, Budget
+from sweeps.display import duration, number
 from sweeps.results import RunFolder, read_results
-from sweeps.search import preview
+from sweeps.search import Proposal, preview
 from sweeps.spec import Spec
 from tinystories.config import TrialConfig
 from tinystories.models import size
@@ -17,41 +23,90 @@ ASSUMED_FLOPS_PER_SECOND = 2e10
 """Training speed assumed of one CPU core until a trial of the sweep has been measured. [FLOP/s]"""
 
 
-def show(spec: Spec, vocab_size: int, console: Console) -> None:
-    """Print the trials that would be drawn, with size and cost.
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What training takes."""
+
+    flops: float
+    tokens: float
+    seconds: float
+    """Of one slot. [s]"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """A part of a sweep: what it is, how many trials it expects, and what they cost together."""
+
+    name: str
+    trials: float
+    cost: Cost
+
+
+def show(
+    spec: Spec, vocab_size: int, console: Console, *, price: Budget, tokens_per_second: float | None = None
+) -> None:
+    """Print the trials that would be drawn, what each costs in full, and what the sweep is expected to cost.
 
     Args:
         vocab_size: of the data. [token]
+        price: what the sweep may take, and the price of a GPU-hour.
+        tokens_per_second: training speed of a trial of average size; None: measured, else assumed.
     """
-    speed, source = _speed(spec)
-    console.print(f"{spec.name}: {budget(spec)}", style="bold")
+    proposals = list(preview(spec))
+    configs = [spec.trial_config(proposal.assignment) for proposal in proposals]
+    speed, source = _speed(spec, configs, vocab_size, tokens_per_second)
+    costs = [cost(config, vocab_size, speed) for config in configs]
+    console.print(f"{spec.name}: {display.budget(spec)}", style="bold")
+    console.print(_trials_table(proposals, configs, costs, vocab_size))
+    console.print()
+    console.print(_parts_table(parts(spec, costs), spec, price))
+    console.print(
+        f"Trials are those expected if what has been seen says nothing of what follows; a time is that of one slot, "
+        f"at {speed:.1e} FLOP/s: {source}.",
+        soft_wrap=True,
+    )
+
+
+def _trials_table(
+    proposals: Sequence[Proposal], configs: Sequence[TrialConfig], costs: Sequence[Cost], vocab_size: int
+) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for heading in ("trial", *spec.space.parameters, "parameters", "FLOPs", "tokens", "time"):
+    for heading in ("trial", *proposals[0].assignment, "parameters", "FLOPs", "tokens", "time"):
         table.add_column(heading, justify="right")
-    total_flops = total_seconds = 0.0
-    for proposal in preview(spec):
-        config = spec.trial_config(proposal.assignment)
-        flops, tokens, seconds = cost(config, vocab_size, speed)
-        total_flops, total_seconds = total_flops + flops, total_seconds + seconds
+    for proposal, config, full in zip(proposals, configs, costs, strict=True):
         table.add_row(
             proposal.trial_id,
             *(f"{value:.3g}" if isinstance(value, float) else str(value) for value in proposal.assignment.values()),
             number(size.parameters(config.model(vocab_size))),
-            f"{flops:.1e}",
-            number(tokens),
-            duration(seconds),
+            f"{full.flops:.1e}",
+            number(full.tokens),
+            duration(full.seconds),
         )
-    console.print(table)
-    share = expected_share(spec)
-    console.print(
-        f"All trials in full: {total_flops:.1e} FLOPs, {duration(total_seconds)} of one slot. "
-        f"With early stopping about {share:.0%} of that: {duration(share * total_seconds)}."
-    )
-    console.print(f"Times at {speed:.1e} FLOP/s: {source}. Later trials will follow what earlier ones show.")
+    return table
 
 
-def cost(config: TrialConfig, vocab_size: int, speed: float) -> tuple[float, float, float]:
-    """FLOPs, tokens and seconds of a full trial.
+def _parts_table(parts: Sequence[Part], spec: Spec, price: Budget) -> Table:
+    priced = price.cost_per_hour is not None
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("expected")
+    for heading in ("trials", "tokens", "FLOPs", "time", "GPU-hours", *(("cost",) if priced else ())):
+        table.add_column(heading, justify="right")
+    for part in (*parts, _total(parts)):
+        gpu_hours = part.cost.seconds / SECONDS / (spec.trials_per_gpu or 1)
+        table.add_row(
+            part.name,
+            f"{part.trials:.1f}".removesuffix(".0"),
+            number(part.cost.tokens),
+            f"{part.cost.flops:.1e}",
+            duration(part.cost.seconds),
+            f"{gpu_hours:.3g}",
+            *((f"{price.cost(gpu_hours):.2f}",) if priced else ()),
+        )
+    return table
+
+
+def cost(config: TrialConfig, vocab_size: int, speed: float) -> Cost:
+    """Of a full trial.
 
     Args:
         speed: training FLOPs in a second.
@@ -62,25 +117,75 @@ def cost(config: TrialConfig, vocab_size: int, speed: float) -> tuple[float, flo
         "flops": config.budget / per_token,
         "seconds": config.budget * speed / per_token,
     }[config.axis]
-    return tokens * per_token, tokens, tokens * per_token / speed
+    return Cost(flops=tokens * per_token, tokens=tokens, seconds=tokens * per_token / speed)
 
 
-def expected_share(spec: Spec) -> float:
-    """Share of the full budget that trials use on average if each rung lets 1/eta of them pass."""
-    if not spec.early_terminate:
-        return 1.0
+def parts(spec: Spec, costs: Sequence[Cost]) -> list[Part]:
+    """The stretches between a sweep's rungs, and its confirmation.
+
+    Args:
+        costs: of full trials like those of the sweep.
+    """
     stations = (0, *spec.rungs, spec.evaluations)
-    stretches = itertools.pairwise(stations)
-    used = sum((end - start) / spec.early_terminate.eta**rung for rung, (start, end) in enumerate(stretches))
-    return used / spec.evaluations
+    reached = float(spec.trials)
+    found = []
+    for start, end in itertools.pairwise(stations):
+        if start:
+            assert spec.early_terminate is not None
+            reached = expected_to_pass(reached, spec.early_terminate.eta)
+        found.append(_part(f"to evaluation {end}", reached, (end - start) / spec.evaluations, costs))
+    if spec.confirm:
+        found.append(_part("confirm", spec.trials_in_all - spec.trials, 1.0, costs))
+    return found
 
 
-def _speed(spec: Spec) -> tuple[float, str]:
+def _part(name: str, trials: float, share: float, costs: Sequence[Cost]) -> Part:
+    def of_all(what: str) -> float:
+        return trials * share * fmean(getattr(full, what) for full in costs)
+
+    return Part(
+        name=name,
+        trials=trials,
+        cost=Cost(flops=of_all("flops"), tokens=of_all("tokens"), seconds=of_all("seconds")),
+    )
+
+
+def _total(parts: Sequence[Part]) -> Part:
+    def of_all(what: str) -> float:
+        return sum(getattr(part.cost, what) for part in parts)
+
+    trials = sum(part.trials for part in parts if part.name in (parts[0].name, "confirm"))
+    return Part(
+        name="total",
+        trials=trials,
+        cost=Cost(flops=of_all("flops"), tokens=of_all("tokens"), seconds=of_all("seconds")),
+    )
+
+
+def expected_to_pass(trials: float, eta: int) -> float:
+    """How many of the trials that reach a rung one after the other pass it, if they come in no order of quality.
+
+    The i-th to come passes if it is among the best max(1, i // eta) of the i so far, so with a probability of
+    max(1, i // eta) / i; the first always does, which is why more than 1 / eta of them pass. Linear in between
+    whole numbers.
+    """
+    whole = math.floor(trials)
+    chances = [max(1, i // eta) / i for i in range(1, whole + 2)]
+    return sum(chances[:whole]) + (trials - whole) * chances[whole]
+
+
+def _speed(
+    spec: Spec, configs: Sequence[TrialConfig], vocab_size: int, tokens_per_second: float | None
+) -> tuple[float, str]:
+    """Training speed [FLOP/s], and where it is from."""
+    if tokens_per_second is not None:
+        per_token = fmean(size.flops_per_token(config.model(vocab_size)) for config in configs)
+        return tokens_per_second * per_token, f"as {tokens_per_second:,g} tokens/s of a trial of average size"
     folder = RunFolder(Path("runs", spec.name))
     measured = [r.flops / r.seconds for r in read_results(folder.results) if r.seconds > 0]
     if measured:
-        return sum(measured) / len(measured), f"the mean of {len(measured)} trials in {folder.root}"
+        return fmean(measured), f"the mean of {len(measured)} trials in {folder.root}"
     return (
         ASSUMED_FLOPS_PER_SECOND * spec.cpus_per_trial,
-        "assumed of a CPU core; measured once a trial has run",
+        "assumed of a CPU core; measured once a trial has run, or given as --tokens-per-second",
     )

@@ -61,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--storage", metavar="URI", help="where checkpoints and a copy of the results go (s3://bucket/folder)")
     add("--address", help="a running Ray cluster: host:port or auto (default: this machine alone)")
     add("--dry-run", action="store_true", help="only show which trials would run, and what they cost")
+    add("--tokens-per-second", type=_amount, metavar="T", help="for --dry-run: speed of a trial of average size")
     add("--replay", type=Path, metavar="TABLE", help="recorded curves, a CSV or a run folder, instead of training")
     add("--workers", type=_workers, default=1, metavar="W", help="simulated trials at a time in a replay (default: 1)")
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="replace an entry of the sweep")
@@ -112,7 +113,7 @@ def _prepare(options: argparse.Namespace, stack: ExitStack) -> Session | int:
     spec = spec.for_vocabulary(vocabulary)
     size.steps(spec.largest_trial(vocabulary), vocabulary)  # refuses a budget that is too short
     if options.dry_run:
-        plan.show(spec, vocabulary, Console())
+        plan.show(spec, vocabulary, Console(), price=budget, tokens_per_second=options.tokens_per_second)
         return 0
     if options.replay:
         return _replay(options, spec, vocabulary, budget)
