@@ -1,10 +1,9 @@
-"""What a sweep shows: a live view on a terminal, a line a trial elsewhere, and the result at the end."""
+"""What a running sweep shows: a live view on a terminal, a line a trial elsewhere."""
 
 import math
-import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from itertools import islice
 
 from rich.console import Console, Group, RenderableType
@@ -14,14 +13,11 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from sweeps.budget import SECONDS, Budget, Meter
-from sweeps.confirm import Confirmed, confirmed, verdict
-from sweeps.results import Result, RunFolder, Status, ranked
+from sweeps.budget import SECONDS, Meter
+from sweeps.results import Result, Status, ranked
 from sweeps.spec import Spec
 from sweeps.sweep import Running, Sweep
 
-LEADERS = 10
-"""Rows of the leaderboard."""
 STARTUP_SECONDS = 20
 """Time for Ray and the slots to start, which the report on lost time leaves out. [s]"""
 REFRESH_SECONDS = 0.5
@@ -197,83 +193,3 @@ def _ended(result: Result) -> str:
     if result.status == "failed":
         return f"{result.trial_id} failed: {result.shape}: {result.error}"
     return f"{result.trial_id} {result.status}: {result.shape}, val_loss {result.val_loss:.4f}"
-
-
-def leaderboard(results: Iterable[Result], price: Budget) -> Table:
-    """The best trials, best first; fits into 80 columns, unless there is a price."""
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    cost = () if price.cost_per_hour is None else ("cost",)
-    headings = ("trial", "depth", "width", "heads", "params", "tokens", "val_loss", "val_bpb", "GPU-h", *cost, "status")
-    for heading in headings:
-        table.add_column(heading, justify="left" if heading == "status" else "right", no_wrap=True)
-    for rank, result in enumerate(ranked(results)[:LEADERS], start=1):
-        table.add_row(
-            result.trial_id,
-            *(str(getattr(result, name)) for name in ("depth", "width", "heads")),
-            number(result.parameters),
-            number(result.tokens),
-            f"{result.val_loss:.4f}",
-            f"{result.val_bpb:.4f}",
-            f"{result.gpu_hours:.3f}",
-            *(f"{price.cost(result.gpu_hours):.2f}" for _ in cost),
-            Text(result.status, style=COLOURS[result.status]),
-            style="bold" if rank == 1 else "",
-        )
-    return table
-
-
-def confirmation(groups: Sequence[Confirmed]) -> Table:
-    """The finalists by their mean over new seeds."""
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for heading in ("depth", "width", "heads", "rate", "params", "mean val_loss", "95 % interval", "seeds"):
-        table.add_column(heading, justify="right")
-    for group in groups:
-        result = group.results[0]
-        table.add_row(
-            *(str(getattr(result, name)) for name in ("depth", "width", "heads")),
-            f"{result.learning_rate:.2g}",
-            number(result.parameters),
-            f"{group.mean:.4f}",
-            f"± {group.half_width:.4f}",
-            f"{len(group.losses)} of {len(group.results)}",
-        )
-    return table
-
-
-def conclusion(results: Sequence[Result]) -> str:
-    """The best shape, in one sentence."""
-    search = [result for result in results if result.stage == "search"]
-    leaders = ranked(search)
-    if not leaders:
-        return "No trial gave a usable loss; see the error column of results.csv."
-    best = leaders[0]
-    statuses = Counter(result.status for result in search)
-    others = ", ".join(f"{count} {status}" for status, count in statuses.items())
-    return (
-        f"Best of {len(search)} trials ({others}): {best.shape}, {number(best.parameters)} parameters, "
-        f"with val_loss {best.best_val_loss:.4f} nat/token after {number(best.tokens)} tokens."
-    )
-
-
-def show_ranking(results: Sequence[Result], console: Console, price: Budget) -> int:
-    """Leaderboard, and the best shape in a sentence; returns the exit status."""
-    usable = bool(ranked(results))
-    if usable:
-        console.print(leaderboard(results, price))
-    console.print(conclusion(results), style="bold", soft_wrap=True)
-    if groups := confirmed(results):
-        console.print(confirmation(groups))
-        console.print(verdict(groups), style="bold", soft_wrap=True)
-    return 0 if usable else 1
-
-
-def show_result(results: Sequence[Result], folder: RunFolder, console: Console, price: Budget) -> int:
-    """The ranking, and where everything is; returns the exit status."""
-    name = os.path.relpath(folder.root)
-    status = show_ranking(results, console, price)
-    console.print(f"All trials: {name}/results.csv, curves.csv; log: {name}/sweep.log", soft_wrap=True)
-    if status:
-        return status
-    console.print(f"Export the best: python sweeps/export.py {name} --out models/best", soft_wrap=True)
-    console.print(f"Pictures: python -m tinystories.visualization.visualize {name}", soft_wrap=True)
-    return status

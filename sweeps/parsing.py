@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields
 from pathlib import Path
+from types import NoneType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import yaml
@@ -116,6 +117,10 @@ def _check_settings(spec: Spec) -> None:
             f"early_terminate.min_iter {spec.early_terminate.min_iter} must be below "
             f"trial.evaluations {spec.evaluations}, or no trial is ever stopped"
         )
+    if spec.pareto == "flops" and spec.trial["axis"] != "tokens":
+        raise ValueError(f"pareto flops: trials have a budget of {spec.trial['axis']}; it goes with trial.tokens")
+    if spec.pareto and spec.confirm:
+        raise ValueError(f"pareto {spec.pareto}: there is no single best to confirm; leave confirm out")
     if spec.repeats == "new_seed" and "seed" in spec.space.parameters:
         raise ValueError("repeats new_seed: the seed is searched; allowed then: answer")
     spec.largest_trial(vocab_size=1)  # makes all shapes' configurations, and so checks what trials share
@@ -310,6 +315,8 @@ def _positive_of(raw: Any, kind: type, where: str) -> int | float:
 
 def _typed(raw: Any, kind: Any, where: str) -> Any:
     """The value as its declared type; numbers may be written 2M or 3e13."""
+    if NoneType in get_args(kind):
+        return None if raw is None else _typed(raw, get_args(kind)[0], where)
     if get_origin(kind) is Literal:
         if raw not in get_args(kind):
             raise ValueError(f"{where} {raw!r} is not one of {', '.join(map(str, get_args(kind)))}")

@@ -16,7 +16,7 @@ from typing import Any
 
 from rich.console import Console
 
-from sweeps import claim, cluster, confirm, display, packing, parsing, plan, replay
+from sweeps import claim, cluster, confirm, display, packing, parsing, plan, replay, report
 from sweeps.budget import Budget
 from sweeps.data import Data, prepare, vocab_size
 from sweeps.display import Display
@@ -133,7 +133,7 @@ def _prepare(options: argparse.Namespace, stack: ExitStack) -> Session | int:
         claim.claim(folder, raw, data, location)
         results = read_results(folder.results)
         if not confirm.left(spec, results):
-            return display.show_result(results, folder, Console(), budget)
+            return report.show_result(spec, results, folder, Console(), budget)
         return _start(options, spec, folder, mirror, data, stack, budget)
 
 
@@ -163,7 +163,7 @@ def _replay(options: argparse.Namespace, spec: Spec, vocabulary: int, budget: Bu
         )
         replay.play(sweep, table, workers=options.workers, clock=clock)
     results = list(sweep.results.values())
-    status = display.show_ranking(results, console, budget)
+    status = report.show_ranking(spec, results, console, budget)
     console.print(
         f"Replayed from {len(table.records)} runs of {options.replay} by {options.workers} simulated workers; "
         f"{table.inexact} of {len(results)} trials were answered by the nearest recorded configuration.",
@@ -269,7 +269,7 @@ def _run(session: Session) -> int:
 
         tuning.run(sweep, session.slot, slots=session.slots, on_step=on_step)
     results = list(sweep.results.values())
-    status = display.show_result(results, sweep.folder, console, sweep.meter.budget) if results else 0
+    status = report.show_result(sweep.spec, results, sweep.folder, console, sweep.meter.budget) if results else 0
     console.print(view.utilisation(), display.spent(sweep.meter), soft_wrap=True)
     for note in (session.tracker.problem, session.tracker.sync_command, session.tracker.url):
         if note:

@@ -14,6 +14,7 @@ from pathlib import Path
 import optuna
 from optuna.exceptions import StorageInternalError
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -84,9 +85,10 @@ def _storage_errors() -> Iterator[None]:
 
 
 @_storage_errors()
-def _open_study(storage: Path | None) -> optuna.Study:
+def _open_study(storage: Path | None, objectives: int) -> optuna.Study:
     url = f"sqlite:///{storage}" if storage else None
-    return optuna.create_study(study_name="sweep", storage=url, load_if_exists=True)
+    directions = [StudyDirection.MINIMIZE] * objectives
+    return optuna.create_study(study_name="sweep", storage=url, load_if_exists=True, directions=directions)
 
 
 class Search:
@@ -102,7 +104,7 @@ class Search:
         logging.getLogger("alembic").setLevel(logging.ERROR)
         self._space = spec.space
         self._spec = spec
-        self._study = _open_study(storage)
+        self._study = _open_study(storage, objectives=2 if spec.pareto else 1)
         trials = self._study.get_trials(deepcopy=False)
         # A fresh draw after a restart: the seed alone would propose the first trials again.
         self._study.sampler = _sampler(spec.method, spec.seed + len(trials))
@@ -175,7 +177,7 @@ class Search:
     def _answer(self, repeat: Trial, known: FrozenTrial | None) -> None:
         """Tell the sampler of a configuration that is not trained what its first trial gave; None: there is none."""
         if known is not None and known.state == TrialState.COMPLETE:
-            self._study.tell(repeat, known.value)
+            self._study.tell(repeat, known.values)
         else:
             self._study.tell(repeat, state=TrialState.FAIL)
 
@@ -200,23 +202,28 @@ class Search:
 
     @_storage_errors()
     def report(self, trial_id: str, evaluation: int, loss: float) -> None:
-        """Store an intermediate value; a second report of the same evaluation changes nothing."""
+        """Store an intermediate value; a second report of the same evaluation changes nothing.
+
+        Optuna has no intermediate values where there are two objectives.
+        """
+        if self._spec.pareto:
+            return
         trial = self._trial(trial_id)
         if evaluation not in self._frozen(trial_id).intermediate_values:
             trial.report(loss, evaluation)
 
     @_storage_errors()
-    def tell(self, trial_id: str, status: Status, loss: float) -> None:
+    def tell(self, trial_id: str, status: Status, loss: float, second: float | None = None) -> None:
         """End a trial.
 
         Args:
             loss: final loss of a completed trial; not looked at otherwise.
+            second: second objective, where there is one.
         """
         number = self._numbers[trial_id]
-        if status == "completed":
-            self._study.tell(number, loss)
-        elif status == "diverged":
-            self._study.tell(number, DIVERGED_LOSS)
+        if status in ("completed", "diverged"):
+            value = loss if status == "completed" else DIVERGED_LOSS
+            self._study.tell(number, value if second is None else [value, second])
         else:
             state = TrialState.PRUNED if status == "stopped" else TrialState.FAIL
             self._study.tell(number, state=state)

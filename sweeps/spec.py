@@ -9,6 +9,7 @@ from tinystories.config import TrialConfig
 from tinystories.models import size
 
 WandbMode = Literal["auto", "online", "offline", "disabled"]
+Objective = Literal["parameters", "flops"]
 METRICS = ("val_loss", "val_bpb")
 
 
@@ -105,6 +106,8 @@ class Spec:
     """Configurations to try first."""
     method: Method = "bayes"
     """How configurations are proposed."""
+    pareto: Objective | None = None
+    """What is kept small besides the loss: parameters, or the compute of a full trial; None: the loss alone counts."""
     repeats: Literal["answer", "new_seed"] = "answer"
     """What a configuration that the sampler proposes again gets: its first trial's result, or another seed."""
     seed: int = 0
@@ -130,6 +133,11 @@ class Spec:
         """The configuration of a trial that confirms another: its rate cools down, even if searching trials' do not."""
         config = self.trial_config(assignment)
         return replace(config, cooldown=config.cooldown or _default("cooldown"))
+
+    def second_objective(self, config: TrialConfig, vocab_size: int) -> float:
+        """What `pareto` keeps small, of one trial. [parameter or FLOP]"""
+        model = config.model(vocab_size)
+        return size.parameters(model) if self.pareto == "parameters" else config.budget * size.flops_per_token(model)
 
     def cost_at(self, evaluation: int) -> float:
         """Budget that a trial has spent at one of its evaluations. [token, FLOP or second]"""

@@ -15,8 +15,10 @@ from dataclasses import asdict, dataclass, replace
 from sweeps import confirm
 from sweeps import results as files
 from sweeps.budget import SECONDS, Budget, Meter
+from sweeps.pareto import ParetoHalving, front
 from sweeps.results import Configuration, Curves, Result, RunFolder, Stage, Status, ranked
 from sweeps.search import DIVERGED_LOSS, Proposal, Search, SuccessiveHalving
+from sweeps.space import Assignment
 from sweeps.spec import Spec
 from sweeps.tracking import Tracker
 from tinystories import storage
@@ -93,21 +95,38 @@ class Sweep:
         self._curves = Curves(folder.curves)
         self._last = {trial_id: curve[-1] for trial_id, curve in files.read_curves(folder.curves).items()}
         self._search = search or Search(spec, storage=folder.study)
-        self._halving = SuccessiveHalving(eta=spec.early_terminate.eta if spec.early_terminate else 2, rungs=spec.rungs)
+        self._second: dict[str, float] = {}
+        """Of each trial the second objective, if there is one. [parameter or FLOP]"""
+        self._halving = self._new_halving()
         self._unfinished = deque(self._recover())
+
+    def _new_halving(self) -> SuccessiveHalving | ParetoHalving:
+        eta = self.spec.early_terminate.eta if self.spec.early_terminate else 2
+        if self.spec.pareto:
+            return ParetoHalving(eta=eta, rungs=self.spec.rungs, second=self._second)
+        return SuccessiveHalving(eta=eta, rungs=self.spec.rungs)
 
     def _recover(self) -> list[Proposal]:
         """Bring ASHA and Optuna up to the files, and find the trials to go on with."""
+        proposals = self._search.unfinished()
+        for result in self.results.values():
+            shape: Assignment = {"depth": result.depth, "width": result.width, "heads": result.heads}
+            self._judge(result.trial_id, self.spec.trial_config(shape))
+        for proposal in proposals:
+            self._judge(proposal.trial_id, self.spec.trial_config(proposal.assignment))
+        confirming = {result.trial_id for result in self.results.values() if result.stage == "confirm"}
         for trial_id, curve in files.read_curves(self.folder.curves).items():
-            for metrics in curve:
+            for metrics in curve if trial_id not in confirming else ():
                 self._halving.report(trial_id, metrics.evaluation, self._loss(metrics))
-        unfinished = []
-        for proposal in self._search.unfinished():
+        for proposal in proposals:
             if proposal.trial_id in self.results:
                 self._tell(self.results[proposal.trial_id])
-            else:
-                unfinished.append(proposal)
-        return unfinished
+        return [proposal for proposal in proposals if proposal.trial_id not in self.results]
+
+    def _judge(self, trial_id: str, config: TrialConfig) -> None:
+        """Note a trial's second objective, if there is one."""
+        if self.spec.pareto:
+            self._second[trial_id] = self.spec.second_objective(config, self._vocab_size)
 
     def _loss(self, metrics: Metrics) -> float:
         return getattr(metrics, self.spec.metric) if metrics.usable else DIVERGED_LOSS
@@ -138,6 +157,7 @@ class Sweep:
             metrics=self._last.get(proposal.trial_id),
         )
         self.running[trial.trial_id] = trial
+        self._judge(trial.trial_id, trial.config)
         self.meter.begin(trial.trial_id)
         logger.info("trial %s: %s", trial.trial_id, proposal.assignment)
         config = asdict(trial.config) | self._sizes(trial.config) | {"stage": trial.stage}
@@ -205,7 +225,8 @@ class Sweep:
         return self.results[trial_id]
 
     def _tell(self, result: Result) -> None:
-        self._search.tell(result.trial_id, result.status, getattr(result, self.spec.metric))
+        loss = getattr(result, self.spec.metric)
+        self._search.tell(result.trial_id, result.status, loss, self._second.get(result.trial_id))
 
     def _result(self, trial: Running, status: Status, error: str) -> Result:
         metrics = trial.metrics
@@ -242,16 +263,32 @@ class Sweep:
         return checkpoint.removeprefix(f"{self.folder.root}/")
 
     def _drop_checkpoints(self, ended: Result) -> list[str]:
-        """Forget the checkpoints of all but the best ended trials, and those that confirm; returns whose to delete."""
+        """Forget the checkpoints of all but the best ended trials, and those that confirm; returns whose to delete.
+
+        Where there are two objectives, the best are all on the front.
+        """
         dropped: list[str] = []
         if ended.stage == "confirm" and ended.usable:
             return dropped
+        if self.spec.pareto:
+            return self._drop_checkpoints_behind_the_front(ended)
         if ended.checkpoint and ended.usable:
             insort(self._kept, ended, key=lambda result: result.rank)
             while len(self._kept) > self.spec.keep_checkpoints:
                 dropped.append(self._kept.pop().trial_id)
         elif ended.checkpoint:
             dropped.append(ended.trial_id)
+        for trial_id in dropped:
+            self.results[trial_id] = replace(self.results[trial_id], checkpoint="")
+        return dropped
+
+    def _drop_checkpoints_behind_the_front(self, ended: Result) -> list[str]:
+        assert self.spec.pareto
+        if not ended.checkpoint:
+            return []
+        kept = front([*self._kept, ended], self.spec.pareto)
+        dropped = [result.trial_id for result in [*self._kept, ended] if result not in kept]
+        self._kept = kept
         for trial_id in dropped:
             self.results[trial_id] = replace(self.results[trial_id], checkpoint="")
         return dropped
