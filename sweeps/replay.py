@@ -57,10 +57,10 @@ class Record:
         """Costs on all axes, and `loss`, interpolated on the logarithm of the cost; None where nothing is recorded.
 
         Raises:
-            EOFError: the record ends before that cost.
+            EOFError: the record ends before that cost, and not because the run diverged.
         """
         known = self.costs[axis]
-        if cost > known[-1] * (1 + SLACK):
+        if cost > known[-1] * (1 + SLACK) and math.isfinite(self.losses[-1]):
             raise EOFError(f"its record ends at {known[-1]:.4g} {axis}")
         if cost < known[0] * (1 - SLACK):
             return None

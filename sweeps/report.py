@@ -1,5 +1,6 @@
 """The result of a sweep, in tables and sentences."""
 
+import math
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -32,8 +33,8 @@ def leaderboard(best: Sequence[Result], price: Budget) -> Table:
             *(str(getattr(result, name)) for name in ("depth", "width", "heads")),
             number(result.parameters),
             number(result.tokens),
-            f"{result.val_loss:.4f}",
-            f"{result.val_bpb:.4f}",
+            _loss(result.val_loss),
+            _loss(result.val_bpb),
             f"{result.gpu_hours:.3f}",
             *(f"{price.cost(result.gpu_hours):.2f}" for _ in cost),
             Text(result.status, style=COLOURS[result.status]),
@@ -83,6 +84,11 @@ def conclusion(results: Sequence[Result]) -> str:
         f"Best of {len(search)} trials ({others}): {best.shape}, {number(best.parameters)} parameters, "
         f"with val_loss {best.best_val_loss:.4f} nat/token after {number(best.tokens)} tokens."
     )
+
+
+def _loss(value: float) -> str:
+    """Empty where it was not measured, as the other unit in a replay."""
+    return f"{value:.4f}" if math.isfinite(value) else ""
 
 
 def fairness(spec: Spec) -> str:

@@ -121,6 +121,13 @@ def test_a_diverged_record_is_never_promoted(tmp_path: Path) -> None:
     assert (results[1].status, results[2].status) == ("completed", "diverged")
 
 
+def test_a_record_that_diverged_before_the_next_evaluation_is_diverged(tmp_path: Path) -> None:
+    table = [*rows(1, [3.0]), {**rows(1, [math.nan])[0], "tokens": 150, "seconds": 1.5}]
+    result = by_depth(replayed(tmp_path, table, parameters={"depth": {"values": [1]}}, run_cap=1)[0])[1]
+
+    assert result.status == "diverged"
+
+
 def test_what_is_not_recorded_is_answered_by_the_nearest_and_counted(tmp_path: Path) -> None:
     table = [row for row in GRID if row["depth"] in (1, 4)]
     sweep, recorded, _ = replayed(tmp_path, table, parameters={"depth": {"values": [3]}}, run_cap=1)

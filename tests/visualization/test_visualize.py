@@ -63,7 +63,7 @@ def write_run(folder: Path, spec: str) -> Path:
             measured = {"val_loss": cell(loss), "val_bpb": cell(loss * 0.5)}
             points.append({"trial_id": trial_id, "evaluation": evaluation, **spent, **measured})
         best = min(loss for loss in losses if loss == loss)
-        size = {"non_embedding_parameters": 12 * depth * width**2}
+        size = {"parameters": 20 * depth * width**2, "non_embedding_parameters": 12 * depth * width**2}
         results.append({**shape, "status": status, **spent, **size, **measured, "best_val_loss": best})
     write_csv(folder / "results.csv", COLUMNS, results)
     write_csv(folder / "curves.csv", ["trial_id", *field_names(Metrics)], points)
@@ -160,6 +160,12 @@ def test_cells_hold_the_best_loss_and_heads_of_their_shape(run: Path) -> None:
     assert [tick.get_text() for tick in axes.get_yticklabels()] == ["1", "2"]
 
 
+def test_the_front_names_the_full_trials_that_no_smaller_one_beats(run: Path) -> None:
+    axes = draw(run)["tiny_front.png"].axes[0]
+
+    assert [text.get_text() for text in axes.texts] == ["1x32, 4", "2x64, 4"]
+
+
 def test_cells_that_only_stopped_trials_reached_have_no_colour_of_the_scale(run: Path) -> None:
     axes = draw(run)["tiny_shapes.png"].axes[0]
 
@@ -201,7 +207,7 @@ def test_the_command_writes_pngs_and_names_them(run: Path, tmp_path: Path, capsy
     assert main([str(run), "--out", str(out)]) == 0
 
     written = sorted(path.name for path in out.iterdir())
-    assert written == ["tiny_curves.png", "tiny_shapes.png"]
+    assert written == ["tiny_curves.png", "tiny_front.png", "tiny_shapes.png"]
     assert all((out / name).read_bytes().startswith(b"\x89PNG") for name in written)
     assert capsys.readouterr().out.split() == [str(out / name) for name in written]
 

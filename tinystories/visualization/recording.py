@@ -25,6 +25,7 @@ class Trial:
     depth: int
     width: int
     heads: int
+    parameters: int
     non_embedding_parameters: int
     best_val_loss: float
     """Lowest validation loss; NaN if there was none. [nat/token]"""
@@ -66,6 +67,16 @@ class Recording:
     def best(self) -> Trial | None:
         """The completed trial of the lowest loss."""
         return best_of(trial for trial in self.trials if trial.status == "completed")
+
+
+def front_of(trials: Iterable[Trial]) -> list[Trial]:
+    """The completed trials that no smaller or equal one beats, smallest first."""
+    completed = (trial for trial in trials if trial.status == "completed" and math.isfinite(trial.best_val_loss))
+    front: list[Trial] = []
+    for trial in sorted(completed, key=lambda trial: (trial.parameters, trial.best_val_loss)):
+        if not front or trial.best_val_loss < front[-1].best_val_loss:
+            front.append(trial)
+    return front
 
 
 def best_of(trials: Iterable[Trial]) -> Trial | None:
@@ -140,6 +151,7 @@ def _trial(row: dict[str, str], curve: list[tuple[float, float]], axis: Axis) ->
         depth=int(row["depth"]),
         width=int(row["width"]),
         heads=int(row["heads"]),
+        parameters=int(row["parameters"]),
         non_embedding_parameters=int(row["non_embedding_parameters"]),
         best_val_loss=_number(row["best_val_loss"]),
         cost=float(row[axis]),

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from tinystories import storage
 from tinystories.data.dataset import Dataset, describe, open_dataset
-from tinystories.visualization.charts import curves_figure, data_figure, shapes_figure, short_number
+from tinystories.visualization.charts import curves_figure, data_figure, front_figure, shapes_figure, short_number
 from tinystories.visualization.recording import read_recording
 
 DATA_SAMPLE = 20_000_000
@@ -67,6 +67,7 @@ def _draw_run(run: Path) -> dict[str, Figure]:
     return {
         f"{recording.name}_curves.png": curves_figure(recording),
         f"{recording.name}_shapes.png": shapes_figure(recording),
+        f"{recording.name}_front.png": front_figure(recording),
     }
 
 
