@@ -64,10 +64,11 @@ def _draw_run(run: Path) -> dict[str, Figure]:
     recording = read_recording(run)
     if not recording.trials:
         raise ValueError(f"{run}: no trial has ended yet")
+    front = {f"{recording.name}_front.png": front_figure(recording)} if recording.best else {}
     return {
         f"{recording.name}_curves.png": curves_figure(recording),
+        **front,
         f"{recording.name}_shapes.png": shapes_figure(recording),
-        f"{recording.name}_front.png": front_figure(recording),
     }
 
 
