@@ -75,7 +75,7 @@ def wanted(
     search = [result for result in results if result.stage == "search"]
     finalists: dict[Configuration, Result] = {}
     for result in ranked(search):
-        if result.status == "completed" and len(finalists) < spec.confirm.top:
+        if len(finalists) < spec.confirm.top:
             finalists.setdefault(result.configuration, result)
     used = {(result.configuration, result.seed) for result in search}
     begun = {(result.configuration, result.seed) for result in results if result.stage == "confirm"} | set(running)

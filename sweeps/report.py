@@ -21,9 +21,10 @@ LEADERS = 10
 
 
 def leaderboard(best: Sequence[Result], price: Budget) -> Table:
-    """Trials in their order, the lowest loss in bold; fits into 80 columns, unless there is a price."""
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    cost = () if price.cost_per_hour is None else ("cost",)
+    """Trials in their order, the lowest loss in bold; fits into 80 columns."""
+    priced = price.cost_per_hour is not None
+    table = Table(box=None, padding=(0, 1 if priced else 2, 0, 0), header_style="dim")
+    cost = ("cost",) if priced else ()
     headings = ("trial", "depth", "width", "heads", "params", "tokens", "val_loss", "val_bpb", "GPU-h", *cost, "status")
     for heading in headings:
         table.add_column(heading, justify="left" if heading == "status" else "right", no_wrap=True)
@@ -35,7 +36,7 @@ def leaderboard(best: Sequence[Result], price: Budget) -> Table:
             number(result.tokens),
             _loss(result.val_loss),
             _loss(result.val_bpb),
-            f"{result.gpu_hours:.3f}",
+            number(round(result.gpu_hours, 4)),
             *(f"{price.cost(result.gpu_hours):.2f}" for _ in cost),
             Text(result.status, style=COLOURS[result.status]),
             style="bold" if result is ranked(best)[0] else "",

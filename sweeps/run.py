@@ -2,7 +2,6 @@
 
 import argparse
 import logging
-import math
 import os
 import shlex
 import sys
@@ -26,6 +25,7 @@ from sweeps.search import Search
 from sweeps.spec import Spec
 from sweeps.sweep import Sweep
 from sweeps.tracking import Tracker
+from tinystories.config import parse_number
 from tinystories.models import size
 
 DEMO = Path(__file__).with_name("demo.yaml")
@@ -69,8 +69,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _amount(text: str) -> float:
-    amount = float(text)
-    if not 0 < amount < math.inf:
+    try:
+        amount = parse_number(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if not amount > 0:
         raise argparse.ArgumentTypeError(f"{text} must be above 0")
     return amount
 

@@ -40,6 +40,7 @@ def test_what_has_been_confirmed_or_is_running_is_not_asked_for_again() -> None:
 
     assert [(r.depth, seed) for r, seed in wanted(spec(), ended, running=running)] == [(2, 3), (3, 1), (3, 3)]
     assert left(spec(), ended) == 4
+    assert [r.depth for r, _ in wanted(spec(top=4), SEARCH)][-3:] == [4] * 3, "a stopped one, if full ones are too few"
     assert left(spec(), SEARCH[:2]) == 2
 
 

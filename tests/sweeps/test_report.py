@@ -22,7 +22,7 @@ def said(results: list[Result], price: Budget | None = None, **changes: Any) -> 
 def test_the_leaderboard_has_gpu_hours_and_the_cost_if_there_is_a_price() -> None:
     result = replace(RESULT, gpu_hours=1.5)
 
-    assert "1.500" in said([result])
+    assert "1.5 " in said([result])
     assert "cost" not in said([result])
     assert "3.00" in said([result], Budget(cost_per_hour=2.0))
 
