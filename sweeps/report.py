@@ -36,7 +36,7 @@ def leaderboard(best: Sequence[Result], price: Budget) -> Table:
             number(result.tokens),
             _loss(result.val_loss),
             _loss(result.val_bpb),
-            number(round(result.gpu_hours, 4)),
+            number(round(result.gpu_hours, 3)),
             *(f"{price.cost(result.gpu_hours):.2f}" for _ in cost),
             Text(result.status, style=COLOURS[result.status]),
             style="bold" if result is ranked(best)[0] else "",
