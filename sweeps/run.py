@@ -209,7 +209,7 @@ def _start(
         budget=budget,
         gpu_share=gpus or 1.0,
     )
-    from sweeps.worker import SlotConfig
+    from sweeps.worker import SlotConfig, train
 
     slot = SlotConfig(
         cpus=spec.cpus_per_trial,
@@ -220,6 +220,7 @@ def _start(
         stories=data.stories,
         fingerprint=data.fingerprint,
         shared_code=mirror.compiled,
+        train=train,
     )
     return Session(
         sweep=sweep, tracker=tracker, mirror=mirror, console=console, slot=slot, slots=slots, started=started

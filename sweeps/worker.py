@@ -6,7 +6,7 @@ Imports nothing heavy at its top, as the mailbox is a process too; torch is impo
 import asyncio
 import errno
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,8 @@ from tinystories.metrics import Metrics
 
 if TYPE_CHECKING:
     from tinystories.data.dataset import Dataset
+
+Training = Callable[["Job", "Dataset", "SlotConfig"], Iterator["Report"]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +42,8 @@ class SlotConfig:
     """What the data must be, wherever the worker finds or makes it."""
     shared_code: str | None
     """Folder or URI through which machines share compiled code."""
+    train: Training
+    """What runs a trial, evaluation by evaluation; see `train`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +147,7 @@ def _run(job: Job, dataset: "Dataset", mailbox: Any, config: SlotConfig) -> None
     import torch
 
     try:
-        for report in _train(job, dataset, config):
+        for report in config.train(job, dataset, config):
             _send(mailbox, report)
             if report.ends(job) or ray.get(mailbox.get.remote("to_worker")) == STOP:
                 return
@@ -157,7 +161,7 @@ def _run(job: Job, dataset: "Dataset", mailbox: Any, config: SlotConfig) -> None
         _send(mailbox, _failure(error))
 
 
-def _train(job: Job, dataset: "Dataset", config: SlotConfig) -> Iterator[Report]:
+def train(job: Job, dataset: "Dataset", config: SlotConfig) -> Iterator[Report]:
     """Evaluations of one trial, from its last checkpoint on, which is reported again."""
     from tinystories import checkpoint
     from tinystories.trainer import Trainer

@@ -11,7 +11,7 @@ import pytest
 import ray
 import torch
 
-from sweeps.worker import GO, QUIT, READY, STOP, Job, Mailbox, Report, SlotConfig, serve
+from sweeps.worker import GO, QUIT, READY, STOP, Job, Mailbox, Report, SlotConfig, serve, train
 from tinystories.config import TrialConfig
 from tinystories.data.dataset import Dataset
 from tinystories.models.size import parameters
@@ -33,6 +33,7 @@ def slot(dataset: Dataset, *, gpus: float) -> SlotConfig:
         stories=None,
         fingerprint=dataset.fingerprint,
         shared_code=None,
+        train=train,
     )
 
 
