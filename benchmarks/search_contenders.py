@@ -1,0 +1,219 @@
+"""The ways to search that search.py compares; all draw from the space of the table's spec.
+
+random          evenly drawn, each trained to its end
+random + ASHA   evenly drawn; this project's rule of asynchronous successive halving stops them
+top-3           evenly drawn, all stopped at their first loss, then the best 3 trained to the end: as many draws as
+                the budget allows. Source: Egele et al. 2023, arXiv:2307.15422 ("1-Epoch" with a final training of 3)
+TPE             Optuna's sampler with its defaults, each trained to its end
+Ray             the stock pair of Ray Tune: OptunaSearch and ASHAScheduler, without a cluster
+ours            what a sweep does: its searcher and its stopping rule, as the table's spec says
+"""
+
+import logging
+import math
+import random
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+from curve_tables import CurveTable
+from simulation import Contender, End
+
+from sweeps.search import DIVERGED_LOSS, Search, SuccessiveHalving
+from sweeps.space import Assignment
+from sweeps.spec import Halving
+
+KEPT = 3
+
+
+class Dice:
+    """Draws evenly what a space asks for."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = random.Random(seed)
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        """One of the choices."""
+        return self._random.choice(choices)
+
+    def suggest_int(self, name: str, low: int, high: int, *, log: bool = False) -> int:
+        """An integer, both ends included."""
+        drawn = self.suggest_float(name, low - 0.5, high + 0.5, log=log)
+        return min(max(round(drawn), low), high)
+
+    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
+        """A number."""
+        if log:
+            return math.exp(self._random.uniform(math.log(low), math.log(high)))
+        return self._random.uniform(low, high)
+
+
+class Random(Contender):
+    """Evenly drawn, each trained to its end."""
+
+    def __init__(self, table: CurveTable, *, seed: int, budget: float) -> None:
+        self._space = table.spec.space
+        self._dice = Dice(seed)
+        self._drawn = 0
+
+    def ask(self) -> tuple[str, Assignment] | None:
+        """One more draw."""
+        self._drawn += 1
+        return f"{self._drawn:04d}", self._space.draw(self._dice)
+
+    def report(self, trial: str, evaluation: int, loss: float) -> bool:
+        """Nothing is stopped."""
+        return True
+
+
+class RandomHalving(Random):
+    """Evenly drawn and stopped by ASHA."""
+
+    def __init__(self, table: CurveTable, *, seed: int, budget: float) -> None:
+        super().__init__(table, seed=seed, budget=budget)
+        rule = Halving()
+        self._halving = SuccessiveHalving(eta=rule.eta, rungs=rule.rungs(table.spec.evaluations))
+
+    def report(self, trial: str, evaluation: int, loss: float) -> bool:
+        """Whether it is among the best third of its rung."""
+        return self._halving.report(trial, evaluation, _finite(loss))
+
+
+class Top3(Random):
+    """Evenly drawn, all stopped at their first loss, then the best 3 trained to the end.
+
+    With E evaluations a training and a budget of B trainings, k draws cost k / E + 3 (1 - 1 / E) = B. A run that is
+    recorded only from a later evaluation on has its first loss there, and takes the place of as many draws.
+    """
+
+    per_budget = True
+
+    def __init__(self, table: CurveTable, *, seed: int, budget: float) -> None:
+        super().__init__(table, seed=seed, budget=budget)
+        evaluations = table.spec.evaluations
+        self._left = math.floor(budget * evaluations + 1e-9) - KEPT * (evaluations - 1)  # [evaluation]
+        self._runs = len(table.records)
+        self._screened: set[str] = set()
+        self._losses: dict[str, float] = {}
+        self._kept: list[str] | None = None
+
+    def ask(self) -> tuple[str, Assignment] | None:
+        """One more draw, while it can be paid for; then none until the best are trained."""
+        if self._left <= 0:
+            return None
+        self._left -= 1
+        proposal = super().ask()
+        assert proposal is not None
+        self._screened.add(proposal[0])
+        return proposal
+
+    def report(self, trial: str, evaluation: int, loss: float) -> bool:
+        """Stop everything at its first loss, and nothing later."""
+        if trial not in self._screened:
+            return True
+        self._screened.remove(trial)
+        self._left -= evaluation - 1
+        self._losses[trial] = _finite(loss)
+        return False
+
+    def resume(self) -> str | None:
+        """The best, once all draws have reported."""
+        if self._screened or (self._left > 0 and self._drawn < self._runs):
+            return None
+        if self._kept is None:
+            self._kept = sorted(self._losses, key=self._losses.__getitem__, reverse=True)[-KEPT:]
+        return self._kept.pop() if self._kept else None
+
+
+class Tpe(Contender):
+    """Optuna's TPE with its defaults, each trained to its end."""
+
+    def __init__(self, table: CurveTable, *, seed: int, budget: float) -> None:
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        self._space = table.spec.space
+        self._study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed))
+
+    def ask(self) -> tuple[str, Assignment] | None:
+        """What the sampler proposes."""
+        trial = self._study.ask()
+        return str(trial.number), self._space.draw(trial)
+
+    def report(self, trial: str, evaluation: int, loss: float) -> bool:
+        """Nothing is stopped."""
+        return True
+
+    def end(self, trial: str, status: End, loss: float) -> None:
+        """Tell the final loss."""
+        self._study.tell(int(trial), _finite(loss))
+
+
+class Ray(Contender):
+    """Ray Tune's stock pair, driven in the order of its controller: the scheduler first, then the searcher.
+
+    A trial that is stopped is told to Optuna as complete with its last loss, as the controller does.
+    Source: `TuneController._process_trial_result`, ray 2.60.
+    """
+
+    def __init__(self, table: CurveTable, *, seed: int, budget: float) -> None:
+        import optuna
+        from ray.tune.schedulers import ASHAScheduler
+        from ray.tune.search.optuna import OptunaSearch
+
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        logging.getLogger("ray.tune").setLevel(logging.ERROR)  # its warning of every NaN
+        self._space = table.spec.space
+        self._search = OptunaSearch(self._space.draw, metric="loss", mode="min", seed=seed)
+        self._scheduler = ASHAScheduler(
+            metric="loss", mode="min", max_t=table.spec.evaluations, grace_period=1, reduction_factor=3
+        )
+        self._trials: dict[str, SimpleNamespace] = {}
+
+    def ask(self) -> tuple[str, Assignment] | None:
+        """What its searcher suggests; it adds the sampler's own names of the heads, which are left out."""
+        trial = SimpleNamespace(trial_id=f"{len(self._trials):04d}")
+        self._trials[trial.trial_id] = trial
+        suggested = self._search.suggest(trial.trial_id)
+        self._scheduler.on_trial_add(None, trial)
+        return trial.trial_id, {name: suggested[name] for name in self._space.parameters}
+
+    def report(self, trial: str, evaluation: int, loss: float) -> bool:
+        """What its scheduler decides."""
+        result = {"training_iteration": evaluation, "loss": loss}
+        goes_on: bool = self._scheduler.on_trial_result(None, self._trials[trial], result) == "CONTINUE"
+        if goes_on:
+            self._search.on_trial_result(trial, result)
+        return goes_on
+
+    def end(self, trial: str, status: End, loss: float) -> None:
+        """Tell the searcher the last loss."""
+        self._search.on_trial_complete(trial, result={"loss": loss})
+
+
+class Ours(Contender):
+    """What a sweep does, without its files."""
+
+    def __init__(self, table: CurveTable, *, seed: int, budget: float) -> None:
+        spec = table.spec
+        assert spec.early_terminate is not None
+        self._search = Search(spec.space, method=spec.method, seed=seed)
+        self._rule = SuccessiveHalving(eta=spec.early_terminate.eta, rungs=spec.rungs)
+
+    def ask(self) -> tuple[str, Assignment] | None:
+        """What the searcher proposes."""
+        proposal = self._search.ask()
+        return proposal.trial_id, proposal.assignment
+
+    def report(self, trial: str, evaluation: int, loss: float) -> bool:
+        """What the stopping rule decides."""
+        self._search.report(trial, evaluation, _finite(loss))
+        return self._rule.report(trial, evaluation, _finite(loss))
+
+    def end(self, trial: str, status: End, loss: float) -> None:
+        """Tell the searcher how it ended."""
+        self._search.tell(trial, status, loss)
+
+
+def _finite(loss: float) -> float:
+    return loss if math.isfinite(loss) else DIVERGED_LOSS
