@@ -35,6 +35,8 @@ DATA = Path("../shared/data/bench")
 COUNTS = {2: "two-point", 3: "three-point"}
 PICTURED = 8
 """Workers of the picture; where there are none with so many, the first number given."""
+WIDTH = 120
+"""Columns that a table needs at least."""
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells give it: 128 + SIGINT."""
 
@@ -44,6 +46,7 @@ Place = tuple[str, Axis]
 def main() -> int:
     """Search all tables, one after the other; the exit status."""
     options, console = _options(), Console()
+    console.width = max(console.width, WIDTH)
     places = list(_places(options, console))
     if missing := [name for name in CONTENDERS if not _installed(name)]:
         console.print(f"not installed here, and left out: {', '.join(missing)}", highlight=False)
@@ -110,7 +113,7 @@ def _jobs(name: str, axis: Axis, workers: int, options: argparse.Namespace) -> l
         Job(name, axis, workers, contender, budget, seed)
         for contender in options.contenders
         for budget in (options.budgets if CONTENDERS[contender].per_budget else longest)
-        for seed in range(options.seeds)
+        for seed in range(min(options.seeds, CONTENDERS[contender].most_seeds or options.seeds))
     ]
 
 

@@ -49,6 +49,8 @@ class Outcome:
 
     job: Job
     steps: list[Step]
+    spent: float
+    """When it ended: less than the budget where the table had no more. [full training]"""
     seconds: float
     """How long the search took by a real clock. [s]"""
 
@@ -63,8 +65,9 @@ def run(job: Job, data: Path) -> Outcome:
     table = load(job.table, job.axis, data)
     started = time.perf_counter()
     contender = CONTENDERS[job.contender](table, seed=job.seed, budget=job.budget)
-    steps = Simulation(table, contender, workers=job.workers, budget=job.budget).run()
-    return Outcome(job, steps, time.perf_counter() - started)
+    simulation = Simulation(table, contender, workers=job.workers, budget=job.budget)
+    steps = simulation.run()
+    return Outcome(job, steps, simulation.spent, time.perf_counter() - started)
 
 
 def outcomes(jobs: list[Job], *, data: Path, processes: int, kept: Path | None) -> Iterator[Outcome]:
@@ -101,7 +104,8 @@ def _run_here(task: tuple[Job, Path]) -> Outcome:
 def _read(kept: Path) -> Iterable[Outcome]:
     for line in kept.read_text(encoding="utf-8").splitlines():
         raw = json.loads(line)
-        yield Outcome(Job(*raw["job"]), [(spent, regret) for spent, regret in raw["steps"]], raw["seconds"])
+        steps = [(spent, regret) for spent, regret in raw["steps"]]
+        yield Outcome(Job(*raw["job"]), steps, raw["spent"], raw["seconds"])
 
 
 def _append(kept: Path, outcome: Outcome) -> None:

@@ -66,6 +66,10 @@ class Setting:
         exact = [outcome for outcome in outcomes if outcome.job.budget == budget]
         return exact or [outcome for outcome in outcomes if outcome.job.budget > budget]
 
+    def used_up(self, contender: str, budget: float) -> bool:
+        """Whether most searches ended before the budget, as the table had no more."""
+        return float(np.median([outcome.spent for outcome in self._with(contender, budget)])) < budget * (1 - 1e-9)
+
     def records(self, budgets: Sequence[float]) -> Iterator[Record]:
         """One for each contender and budget."""
         for contender in self.outcomes:
@@ -94,7 +98,7 @@ def table(setting: Setting, budgets: Sequence[float]) -> Table:
     workers = f"{setting.workers} worker{'s' if setting.workers > 1 else ''}"
     shown = Table(
         title=f"{setting.table}, {setting.axis}, {workers}: regret, median (quartiles)",
-        caption=setting.note,
+        caption=f"{setting.note}\n* most searches had used up the table before",
         box=box.SIMPLE_HEAD,
         collapse_padding=True,
         pad_edge=False,
@@ -102,30 +106,36 @@ def table(setting: Setting, budgets: Sequence[float]) -> Table:
     shown.add_column("budget [trainings]", no_wrap=True)
     for budget in budgets:
         shown.add_column(f"{budget:g}", justify="right", no_wrap=True)
-    for contender in setting.outcomes:
-        cells = [
-            f"{median:.3f} ({low:.3f}-{high:.3f})"
-            for low, median, high in (setting.quartiles(contender, budget) for budget in budgets)
-        ]
-        shown.add_row(contender, *cells, style="bold green" if contender == OURS else None)
+    for contender, outcomes in setting.outcomes.items():
+        seeds = f", {len({outcome.job.seed for outcome in outcomes})} seeds"
+        cells = [_cell(setting, contender, budget) for budget in budgets]
+        shown.add_row(contender + seeds, *cells, style="bold green" if contender == OURS else None)
     return shown
+
+
+def _cell(setting: Setting, contender: str, budget: float) -> str:
+    low, median, high = setting.quartiles(contender, budget)
+    return f"{median:.3f} ({low:.3f}-{high:.3f}){'*' if setting.used_up(contender, budget) else ' '}"
 
 
 def sentences(setting: Setting, budgets: Sequence[float]) -> Iterator[str]:
     """Where ours is worse than others, and what `random` needs for the same."""
     if OURS not in setting.outcomes:
         return
-    for budget in budgets:
-        ours = setting.quartiles(OURS, budget)[1]
-        for other in setting.outcomes:
-            _, median, high = setting.quartiles(other, budget)
-            if other != OURS and ours > high:
-                yield (
-                    f"ours is worse than {other} at budget {budget:g}: its median {ours:.3f} is above the upper "
-                    f"quartile {high:.3f} (median {median:.3f})"
-                )
+    for other in setting.outcomes:
+        if worse := [_worse(setting, other, budget) for budget in budgets if _is_worse(setting, other, budget)]:
+            yield f"ours is worse than {other} (its median above the other's upper quartile): {'; '.join(worse)}"
     if BASE in setting.outcomes:
         yield from (_ratio(setting, budget, max(budgets)) for budget in COMPARED if budget <= max(budgets))
+
+
+def _is_worse(setting: Setting, other: str, budget: float) -> bool:
+    return setting.quartiles(OURS, budget)[1] > setting.quartiles(other, budget)[2]
+
+
+def _worse(setting: Setting, other: str, budget: float) -> str:
+    ours, high = setting.quartiles(OURS, budget)[1], setting.quartiles(other, budget)[2]
+    return f"at {budget:g} {ours:.3f} over {high:.3f}"
 
 
 def _ratio(setting: Setting, budget: float, end: float) -> str:

@@ -31,6 +31,8 @@ class Contender(ABC):
 
     per_budget = False
     """Whether it searches in another way when the budget is another."""
+    most_seeds: int | None = None
+    """How often it searches at most, where it takes minutes each time."""
 
     @abstractmethod
     def __init__(self, table: CurveTable, *, seed: int, budget: float) -> None: ...
@@ -94,6 +96,11 @@ class Simulation:
     def spent(self) -> float:
         """The cost of all reported evaluations. [full training]"""
         return self.evaluations / self._table.spec.evaluations
+
+    @property
+    def trials(self) -> list[Running]:
+        """All trials, in the order in which they began."""
+        return list(self._trials.values())
 
     def run(self) -> list[Step]:
         """Search until the budget is spent or the table has no more; the steps down."""

@@ -55,8 +55,9 @@ class SyneTune(Contender):
 
 
 class SyneTuneCqr(SyneTune):
-    """ASHA with a surrogate of conformalised quantiles."""
+    """ASHA with a surrogate of conformalised quantiles, which takes about a second for every proposal."""
 
+    most_seeds = 5
     scheduler = "ASHACQR"
 
 

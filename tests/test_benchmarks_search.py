@@ -1,0 +1,151 @@
+"""The simulator and the contenders of benchmarks/search.py, on a few records made here."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from curve_tables import OURS, CurveTable
+from search_contenders import Ours, Random, RandomHalving, Ray, Top3
+from simulation import Contender, End, Simulation, regret_at
+
+from sweeps import parsing
+from sweeps.replay import Record
+from sweeps.search import SuccessiveHalving
+from sweeps.space import Assignment
+
+TOKENS = 900.0
+
+
+def table(curves: Sequence[Sequence[float]], *, seconds: Sequence[float] | None = None) -> CurveTable:
+    """A run of each depth from 1 on, with an evaluation for each loss; seconds are those of a whole run."""
+    count = len(curves[0])
+    spec = parsing.parse(
+        {
+            "name": "made",
+            "parameters": {"depth": {"values": list(range(1, len(curves) + 1))}},
+            "run_cap": len(curves),
+            "trial": {"tokens": TOKENS, "evaluations": count, "width": 8, "heads": 1},
+            **OURS,
+        }
+    )
+    share = np.arange(1, count + 1) / count
+    costs = [
+        {"tokens": TOKENS * share} | ({"seconds": seconds[i] * share} if seconds else {}) for i in range(len(curves))
+    ]
+    return CurveTable(
+        spec=spec,
+        records=tuple(
+            Record(config=str(i), parameters={"depth": i + 1}, costs=costs[i], losses=np.array(curve))
+            for i, curve in enumerate(curves)
+        ),
+    )
+
+
+class Listed(Contender):
+    """Every depth in order; what was reported can be read."""
+
+    def __init__(self, table: CurveTable, *, seed: int = 0, budget: float = 0) -> None:
+        self.reported: list[tuple[str, int, float]] = []
+        self.ended: list[tuple[str, End]] = []
+        self._asked = 0
+
+    def ask(self) -> tuple[str, Assignment] | None:
+        self._asked += 1
+        return str(self._asked), {"depth": self._asked}
+
+    def report(self, trial: str, evaluation: int, loss: float) -> bool:
+        self.reported.append((trial, evaluation, loss))
+        return True
+
+    def end(self, trial: str, status: End, loss: float) -> None:
+        self.ended.append((trial, status))
+
+
+def test_a_long_trial_reports_late() -> None:
+    made = table([[4.0, 3.0], [2.0, 1.0], [6.0, 5.0]], seconds=[10, 2, 4])
+    contender = Listed(made)
+    simulation = Simulation(made, contender, workers=2, budget=9)
+    simulation.run()
+    # Depth 2 has its evaluations after 1 and 2 s, depth 3 then after 4 and 6 s; depth 1 after 5 and 10 s.
+    order = [("2", 1), ("2", 2), ("3", 1), ("1", 1), ("3", 2), ("1", 2)]
+    assert [(trial, evaluation) for trial, evaluation, _ in contender.reported] == order
+    assert simulation.now == pytest.approx(10)
+
+
+def test_the_budget_counts_the_evaluations_of_all_workers() -> None:
+    made = table([[3.0 + depth, 2.0 + depth, 1.0 + depth] for depth in range(10)])
+    contender = Listed(made)
+    simulation = Simulation(made, contender, workers=4, budget=2)
+    simulation.run()
+    assert len(contender.reported) == 2 * 3
+    assert simulation.spent == 2
+
+
+def test_regret_is_0_at_the_best_final_loss_and_1_at_the_median_one() -> None:
+    made = table([[9.0, 5.0], [9.0, 3.0], [9.0, 1.0]])
+    steps = Simulation(made, Listed(made), workers=1, budget=3).run()
+    assert [regret_at(steps, budget) for budget in (0, 1, 2, 3)] == [2, 2, 1, 0]
+
+
+def test_a_used_up_table_ends_the_search() -> None:
+    made = table([[2.0, 1.0], [3.0, 2.0]])
+    simulation = Simulation(made, Listed(made), workers=8, budget=50)
+    assert regret_at(simulation.run(), 50) == 0
+    assert simulation.spent == 2
+
+
+def test_a_diverged_run_ends_and_is_never_the_best() -> None:
+    made = table([[5.0, math.nan, math.nan], [4.0, 3.0, 2.0], [4.0, 3.0, 2.5]])
+    contender = Listed(made)
+    steps = Simulation(made, contender, workers=1, budget=3).run()
+    assert contender.ended == [("1", "diverged"), ("2", "completed"), ("3", "completed")]
+    assert regret_at(steps, 3) == 0
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_top_3_spends_its_budget_on_first_evaluations_and_three_full_trainings(workers: int) -> None:
+    evaluations, budget = 4, 5
+    made = table([[float(depth + 4 - at) for at in range(evaluations)] for depth in range(1, 31)])
+    contender = Top3(made, seed=0, budget=budget)
+    simulation = Simulation(made, contender, workers=workers, budget=budget + 10)
+    steps = simulation.run()
+    draws = budget * evaluations - 3 * (evaluations - 1)
+    assert simulation.spent == draws / evaluations + 3 * (1 - 1 / evaluations) == budget
+    trained = [trial for trial in simulation.trials if trial.evaluation == evaluations]
+    best = sorted(simulation.trials, key=lambda trial: trial.record.losses[0])[:3]
+    assert len(simulation.trials) == draws
+    assert sorted(trial.name for trial in trained) == sorted(trial.name for trial in best)
+    assert min(trial.record.losses[-1] for trial in best) == made.finals.min() + steps[-1][1] * (
+        np.median(made.finals) - made.finals.min()
+    )
+
+
+def test_top_3_draws_no_more_than_the_table_has() -> None:
+    made = table([[float(depth), depth - 0.5] for depth in range(1, 6)])
+    steps = Simulation(made, Top3(made, seed=0, budget=50), workers=2, budget=50).run()
+    assert regret_at(steps, 50) == 0
+
+
+def test_ray_decides_as_our_halving_does_where_both_rules_agree() -> None:
+    """Falling losses go on and rising ones stop; between them Ray's interpolated cut-off lets some more go on."""
+    made = table([[1.0] * 27] * 2)
+    for losses in (range(20, 0, -1), range(1, 21)):
+        ray = Ray(made, seed=0, budget=50)
+        halving = SuccessiveHalving(eta=3, rungs=(1, 3, 9))
+        for loss in losses:
+            proposal = ray.ask()
+            assert proposal is not None
+            for evaluation in range(1, 27):
+                goes_on = ray.report(proposal[0], evaluation, float(loss))
+                assert goes_on == halving.report(proposal[0], evaluation, float(loss))
+                if not goes_on:
+                    break
+            ray.end(proposal[0], "stopped", float(loss))
+
+
+@pytest.mark.parametrize("kind", [Random, RandomHalving, Ours])
+def test_the_same_seed_searches_the_same(kind: type[Contender]) -> None:
+    made = table([[float(depth % 7 + 9 - at) for at in range(9)] for depth in range(30)])
+    runs = [Simulation(made, kind(made, seed=3, budget=5), workers=4, budget=5).run() for _ in range(2)]
+    assert runs[0] == runs[1]
