@@ -208,11 +208,11 @@ def _stories(path: Path) -> tuple[list[Record], str]:
     return _records({**row, "loss": row["val_loss"]} for row in _rows(path)), ""
 
 
-def _scan_source(experiment: str, interval: float, points: int, **more: int) -> Source:
+def _scan_source(experiment: str, interval: float, points: int, flops: int | None = None) -> Source:
     return Source(
         file=Path("scan_llm_curves.csv.gz"),
         read=partial(_scan, experiment=experiment, interval=interval, points=points),
-        evaluations={"tokens": points, **more},
+        evaluations={"tokens": points} if flops is None else {"tokens": points, "flops": flops},
         budget={"tokens": interval * points},
     )
 

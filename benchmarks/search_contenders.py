@@ -12,9 +12,8 @@ ours            what a sweep does: its searcher and its stopping rule, as the ta
 import logging
 import math
 import random
-from collections.abc import Sequence
+from dataclasses import replace
 from types import SimpleNamespace
-from typing import Any
 
 from curve_tables import CurveTable
 from simulation import Contender, End
@@ -26,40 +25,18 @@ from sweeps.spec import Halving
 KEPT = 3
 
 
-class Dice:
-    """Draws evenly what a space asks for."""
-
-    def __init__(self, seed: int) -> None:
-        self._random = random.Random(seed)
-
-    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
-        """One of the choices."""
-        return self._random.choice(choices)
-
-    def suggest_int(self, name: str, low: int, high: int, *, log: bool = False) -> int:
-        """An integer, both ends included."""
-        drawn = self.suggest_float(name, low - 0.5, high + 0.5, log=log)
-        return min(max(round(drawn), low), high)
-
-    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
-        """A number."""
-        if log:
-            return math.exp(self._random.uniform(math.log(low), math.log(high)))
-        return self._random.uniform(low, high)
-
-
 class Random(Contender):
     """Evenly drawn, each trained to its end."""
 
     def __init__(self, table: CurveTable, *, seed: int, budget: float) -> None:
         self._space = table.spec.space
-        self._dice = Dice(seed)
+        self._random = random.Random(seed)
         self._drawn = 0
 
     def ask(self) -> tuple[str, Assignment] | None:
         """One more draw."""
         self._drawn += 1
-        return f"{self._drawn:04d}", self._space.draw(self._dice)
+        return f"{self._drawn:04d}", self._space.sample(self._random)
 
     def report(self, trial: str, evaluation: int, loss: float) -> bool:
         """Nothing is stopped."""
@@ -138,7 +115,9 @@ class Tpe(Contender):
     def ask(self) -> tuple[str, Assignment] | None:
         """What the sampler proposes."""
         trial = self._study.ask()
-        return str(trial.number), self._space.draw(trial)
+        assignment = self._space.draw(trial)
+        assert assignment is not None  # there are no limits
+        return str(trial.number), assignment
 
     def report(self, trial: str, evaluation: int, loss: float) -> bool:
         """Nothing is stopped."""
@@ -197,7 +176,7 @@ class Ours(Contender):
     def __init__(self, table: CurveTable, *, seed: int, budget: float) -> None:
         spec = table.spec
         assert spec.early_terminate is not None
-        self._search = Search(spec.space, method=spec.method, seed=seed)
+        self._search = Search(replace(spec, seed=seed))
         self._rule = SuccessiveHalving(eta=spec.early_terminate.eta, rungs=spec.rungs)
 
     def ask(self) -> tuple[str, Assignment] | None:
