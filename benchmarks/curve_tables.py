@@ -11,8 +11,9 @@ too: in the losses of those that end about there the cool-down has begun. The ta
 
 import csv
 import gzip
+import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,7 @@ class CurveTable:
     spec: Spec
     """Its space, its budget and what `ours` does with them."""
     records: tuple[Record, ...]
-    """All that have the budget, and those that diverged before."""
+    """All that have the budget and an evaluation within it, and those that diverged before."""
     note: str = ""
     """What a reader has to know about it."""
 
@@ -65,13 +66,27 @@ class CurveTable:
         """The loss of every run after the whole budget; NaN where it diverged."""
         return np.array([self.loss(record, self.spec.evaluations) for record in self.records])
 
-    def loss(self, record: Record, evaluation: int) -> float | None:
-        """The loss at an evaluation; NaN from where the run diverged, None where it is not recorded yet."""
+    def loss(self, record: Record, evaluation: int) -> float:
+        """The loss at an evaluation; NaN from where the run diverged.
+
+        Before its first recorded loss, a power law of the cost through the first two stands in: unless it had some
+        loss there, a costly run would pass all early comparisons.
+        """
+        cost = self.spec.cost_at(evaluation)
         try:
-            values = record.at(self.axis, self.spec.cost_at(evaluation))
+            values = record.at(self.axis, cost)
         except EOFError:
-            return float("nan")  # all others have the budget
-        return values["loss"] if values else None
+            return math.nan  # all others have the budget
+        return values["loss"] if values else _extrapolated(record.costs[self.axis][:2], record.losses[:2], cost)
+
+    def recorded(self, record: Record, evaluation: int) -> bool:
+        """Whether the loss at an evaluation was recorded, rather than extrapolated."""
+        return bool(self.spec.cost_at(evaluation) >= record.costs[self.axis][0] * (1 - SLACK))
+
+
+def _extrapolated(costs: np.ndarray, losses: np.ndarray, cost: float) -> float:
+    slope = np.log(losses[0] / losses[-1]) / np.log(costs[-1] / costs[0])
+    return float(losses[0] * (costs[0] / cost) ** max(slope, 0))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,16 +117,27 @@ def load(name: str, axis: Axis, data: Path) -> CurveTable:
     records, note = source.read(data / source.file)
     ended = [record for record in records if np.isfinite(record.losses[-1])]
     budget = source.budget.get(axis) or min(record.costs[axis][-1] for record in ended)
+    within = [record for record in records if record.costs[axis][0] * (1 - SLACK) <= budget]
     raw = {
         "name": f"{name}-{axis}",
-        "parameters": _parameters(records),
-        "run_cap": len(records),
+        "parameters": _parameters(within),
+        "run_cap": len(within),
         "trial": {axis: budget, "evaluations": source.evaluations[axis]},
         **OURS,
     }
     if "heads" not in raw["parameters"]:
         raw["trial"]["heads"] = 1  # not recorded, and valid for every width
-    return CurveTable(spec=parsing.parse(raw), records=tuple(records), note=note)
+    table = CurveTable(spec=parsing.parse(raw), records=tuple(within), note=note)
+    return replace(table, note="; ".join(filter(None, (note, *_early(table, len(records))))))
+
+
+def _early(table: CurveTable, runs: int) -> Iterator[str]:
+    """What the note says of runs whose record begins late."""
+    if left_out := runs - len(table.records):
+        yield f"left out, as their first evaluation costs more than the budget: {left_out}"
+    early = [not table.recorded(run, 1 + at) for run in table.records for at in range(table.spec.evaluations)]
+    if any(early):
+        yield f"{np.mean(early):.0%} of the evaluations are extrapolated, before a run's first recorded one"
 
 
 def _parameters(records: list[Record]) -> dict[str, Any]:

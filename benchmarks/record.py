@@ -1,6 +1,7 @@
 """Writes the curves of a sweep as a table for search.py: `python benchmarks/record.py runs/NAME OUT.csv.gz`.
 
-One row an evaluation of every trial that ran to its end or diverged; there the loss is nan.
+One row an evaluation of every trial that ran to its end or diverged; there the loss is nan. The
+run folder must be of this version of the project.
 """
 
 import csv

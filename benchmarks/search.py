@@ -5,10 +5,10 @@
     python benchmarks/search.py --contenders random ours --simulations done.jsonl --json search.json
 
 Workers on a virtual clock train what a contender proposes; the recorded run nearest to it among those not taken yet
-answers, each one trial only. The budget counts the reported evaluations of all workers, in full trainings. Regret: the
-lowest loss seen, minus the best final loss of the table, over the same of the median final loss; 0 is the best. A
-search that has used up a table keeps its regret. search_contenders.py says what the contenders are, curve_tables.py
-what the tables are. With --json, a list of records with these keys:
+answers, each one trial only. The budget counts the reported evaluations of all workers, in full trainings; what is
+under way does not count yet. Regret: the lowest loss seen, minus the best final loss of the table, over the same of the
+median final loss; 0 is the best. A search that has used up a table keeps its regret. search_contenders.py says what the
+contenders are, curve_tables.py what the tables are. With --json, a list of records with these keys:
 
 table, axis, workers, contender   what was compared; axis is what is spent: tokens, flops or seconds
 budget                            for all trials together [full training]

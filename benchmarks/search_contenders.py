@@ -2,8 +2,8 @@
 
 random          evenly drawn, each trained to its end
 random + ASHA   evenly drawn; this project's rule of asynchronous successive halving stops them
-top-3           evenly drawn, all stopped at their first loss, then the best 3 trained to the end: as many draws as
-                the budget allows. Source: Egele et al. 2023, arXiv:2307.15422 ("1-Epoch" with a final training of 3)
+top-3           evenly drawn, all stopped at their first evaluation, then the best 3 trained to the end: as many
+                draws as the budget allows. After Egele et al. 2023, arXiv:2307.15422
 TPE             Optuna's sampler with its defaults, each trained to its end
 Ray             the stock pair of Ray Tune: OptunaSearch and ASHAScheduler, without a cluster
 ours            what a sweep does: its searcher and its stopping rule, as the table's spec says
@@ -57,10 +57,9 @@ class RandomHalving(Random):
 
 
 class Top3(Random):
-    """Evenly drawn, all stopped at their first loss, then the best 3 trained to the end.
+    """Evenly drawn, all stopped at their first evaluation, then the best 3 trained to the end.
 
-    With E evaluations a training and a budget of B trainings, k draws cost k / E + 3 (1 - 1 / E) = B. A run that is
-    recorded only from a later evaluation on has its first loss there, and takes the place of as many draws.
+    With E evaluations a training and a budget of B trainings, k draws cost k / E + 3 (1 - 1 / E) = B.
     """
 
     per_budget = True
@@ -68,8 +67,8 @@ class Top3(Random):
     def __init__(self, table: CurveTable, *, seed: int, budget: float) -> None:
         super().__init__(table, seed=seed, budget=budget)
         evaluations = table.spec.evaluations
-        self._left = math.floor(budget * evaluations + 1e-9) - KEPT * (evaluations - 1)  # [evaluation]
-        self._runs = len(table.records)
+        draws = math.floor(budget * evaluations + 1e-9) - KEPT * (evaluations - 1)
+        self._left = min(draws, len(table.records))
         self._screened: set[str] = set()
         self._losses: dict[str, float] = {}
         self._kept: list[str] | None = None
@@ -85,17 +84,16 @@ class Top3(Random):
         return proposal
 
     def report(self, trial: str, evaluation: int, loss: float) -> bool:
-        """Stop everything at its first loss, and nothing later."""
+        """Stop everything at its first evaluation, and nothing later."""
         if trial not in self._screened:
             return True
         self._screened.remove(trial)
-        self._left -= evaluation - 1
         self._losses[trial] = _finite(loss)
         return False
 
     def resume(self) -> str | None:
         """The best, once all draws have reported."""
-        if self._screened or (self._left > 0 and self._drawn < self._runs):
+        if self._screened or self._left > 0:
             return None
         if self._kept is None:
             self._kept = sorted(self._losses, key=self._losses.__getitem__, reverse=True)[-KEPT:]

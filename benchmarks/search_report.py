@@ -139,12 +139,19 @@ def _worse(setting: Setting, other: str, budget: float) -> str:
 
 
 def _ratio(setting: Setting, budget: float, end: float) -> str:
-    """How many times the budget `random` needs for the median regret of ours."""
+    """From which budget on `random` has the median regret that ours has, as multiples of the budgets of ours."""
     goal = setting.quartiles(OURS, budget)[1]
-    tried = sorted({spent for outcome in setting.outcomes[BASE] for spent, _ in outcome.steps if spent <= end})
-    needed = next((spent for spent in tried if setting.quartiles(BASE, spent)[1] <= goal), math.inf)
-    said = f"{needed:.3g} ({needed / budget:.2f} x)" if needed < math.inf else f"over {end:g} ({end / budget:.2f} x)"
-    return f"median regret of ours at {budget:g}: {goal:.3f}; random needs {said}"
+    ours, base = (_since(setting, contender, goal, end) for contender in (OURS, BASE))
+    needed = min(base, end)
+    said = f"since {base:.3g}" if base < math.inf else f"not by {end:g}"
+    ratios = f"{needed / budget:.2f} x {budget:g}, {needed / ours:.2f} x {ours:.3g}"
+    return f"ours at {budget:g}: {goal:.3f}, since {ours:.3g}; random: {said} ({ratios})"
+
+
+def _since(setting: Setting, contender: str, goal: float, end: float) -> float:
+    """The first budget with a median regret no larger than a goal; infinite if there is none until the end."""
+    tried = {spent for outcome in setting.outcomes[contender] for spent, _ in outcome.steps if 0 < spent <= end}
+    return next((spent for spent in sorted(tried) if setting.quartiles(contender, spent)[1] <= goal), math.inf)
 
 
 def write_picture(settings: Sequence[Setting], budgets: Sequence[float], path: Path) -> None:
@@ -174,7 +181,7 @@ def _draw(axes: Axes, setting: Setting, budgets: Sequence[float]) -> None:
             style["marker"] = "o"
         axes.plot(places, median, label=contender, linewidth=2.2 if contender == OURS else 1.2, **style)
         axes.fill_between(places, low, high, color=COLOURS[contender], alpha=0.12, linewidth=0)
-    axes.set(xscale="log", yscale="log", xlabel="budget [full training]", ylabel="regret")
+    axes.set(xscale="log", yscale="log", xlabel="budget [full training]", ylabel=f"regret, {FLOOR:g} or more")
     axes.set_xticks(budgets, [f"{budget:g}" for budget in budgets])
     axes.minorticks_off()
     axes.spines[["top", "right"]].set_visible(False)

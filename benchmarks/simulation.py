@@ -142,9 +142,8 @@ class Simulation:
         trial.evaluation += 1
         self.evaluations += 1
         loss = self._table.loss(trial.record, trial.evaluation)
-        if loss is None:
-            return True
-        self._see(loss)
+        if self._table.recorded(trial.record, trial.evaluation):
+            self._see(loss)
         goes_on = self._contender.report(trial.name, trial.evaluation, loss)
         diverged, completed = not np.isfinite(loss), trial.evaluation == self._table.spec.evaluations
         if goes_on and not diverged and not completed:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -101,6 +102,21 @@ def test_a_diverged_run_ends_and_is_never_the_best() -> None:
     steps = Simulation(made, contender, workers=1, budget=3).run()
     assert contender.ended == [("1", "diverged"), ("2", "completed"), ("3", "completed")]
     assert regret_at(steps, 3) == 0
+
+
+def test_a_loss_before_the_record_is_a_power_law_that_no_regret_counts() -> None:
+    made = table([[8.0, 4.0, 2.0, 1.0], [9.0, 9.0, 9.0, 9.0]])
+    late = Record(
+        config="late",
+        parameters={"depth": 1},
+        costs={"tokens": np.array([450.0, 900.0])},
+        losses=np.array([4.0, 2.0]),
+    )
+    made = replace(made, records=(late, made.records[1]))
+    contender = Listed(made)
+    steps = Simulation(made, contender, workers=1, budget=1).run()
+    assert [loss for _, _, loss in contender.reported] == pytest.approx([8, 4, 4 - 2 * math.log2(1.5), 2])
+    assert [spent for spent, _ in steps] == [0, 0.5, 0.75, 1]
 
 
 @pytest.mark.parametrize("workers", [1, 4])
