@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import signal
 import time
 import warnings
 from collections.abc import Iterable, Iterator
@@ -93,8 +94,13 @@ def outcomes(jobs: list[Job], *, data: Path, processes: int, kept: Path | None) 
 
 def _run(jobs: list[Job], data: Path, processes: int) -> Iterator[Outcome]:
     os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")  # the new processes inherit it
-    with multiprocessing.get_context("spawn").Pool(processes) as pool:
+    with multiprocessing.get_context("spawn").Pool(processes, _leave_interrupts) as pool:
         yield from pool.imap(_run_here, ((job, data) for job in jobs), chunksize=4)
+
+
+def _leave_interrupts() -> None:
+    """Ctrl-C ends the parent, which ends its processes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _run_here(task: tuple[Job, Path]) -> Outcome:
