@@ -18,7 +18,8 @@ from types import SimpleNamespace
 from curve_tables import CurveTable
 from simulation import Contender, End
 
-from sweeps.search import DIVERGED_LOSS, Search, SuccessiveHalving
+from sweeps.halving import DIVERGED_LOSS, ForecastHalving, SuccessiveHalving
+from sweeps.search import Search
 from sweeps.space import Assignment
 from sweeps.spec import Halving
 
@@ -175,7 +176,12 @@ class Ours(Contender):
         spec = table.spec
         assert spec.early_terminate is not None
         self._search = Search(replace(spec, seed=seed))
-        self._rule = SuccessiveHalving(eta=spec.early_terminate.eta, rungs=spec.rungs)
+        eta, rungs = spec.early_terminate.eta, spec.rungs
+        self._rule: SuccessiveHalving | ForecastHalving = (
+            ForecastHalving(eta=eta, rungs=rungs, forecast=self._search.forecast)
+            if spec.early_terminate.type == "forecast"
+            else SuccessiveHalving(eta=eta, rungs=rungs)
+        )
 
     def ask(self) -> tuple[str, Assignment] | None:
         """What the searcher proposes."""

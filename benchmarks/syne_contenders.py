@@ -12,7 +12,7 @@ from typing import Any
 from curve_tables import CurveTable
 from simulation import Contender, End
 
-from sweeps.search import DIVERGED_LOSS
+from sweeps.halving import DIVERGED_LOSS
 from sweeps.space import Assignment, Choice, Range
 
 

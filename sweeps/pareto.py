@@ -43,12 +43,17 @@ class ParetoHalving:
         self._second = second
         self._losses: dict[int, dict[str, float]] = {rung: {} for rung in rungs}
 
+    def record(self, trial_id: str, evaluation: int, loss: float) -> None:
+        """Take in a loss without a decision; arguments as those of `SuccessiveHalving`."""
+        if evaluation in self._losses:
+            self._losses[evaluation][trial_id] = loss
+
     def report(self, trial_id: str, evaluation: int, loss: float) -> bool:
-        """Record a loss and say whether the trial may go on; arguments as those of `SuccessiveHalving`."""
+        """Record a loss and say whether the trial may go on."""
+        self.record(trial_id, evaluation, loss)
         if evaluation not in self._losses:
             return True
         losses = self._losses[evaluation]
-        losses[trial_id] = loss
         beaten = beaten_by(np.array(list(losses.values())), np.array([self._second[trial_id] for trial_id in losses]))
         own = beaten[list(losses).index(trial_id)]
         return bool((beaten < own).sum() < max(1, len(losses) // self.eta))

@@ -87,6 +87,8 @@ def parse(raw: Mapping[str, Any]) -> Spec:
     trial = _trial(_mapping(raw["trial"], "trial"))
     space = _space(_mapping(raw["parameters"], "parameters"), trial, _limits(raw.get("limits", {}), trial))
     settings = {entry.name: _typed(raw[entry.name], entry.type, entry.name) for entry in OPTIONAL if entry.name in raw}
+    if settings.get("pareto"):
+        settings.setdefault("method", "tpe")
     spec = Spec(
         name=_name(raw["name"]),
         metric=_metric(_mapping(raw.get("metric", {"name": "val_loss"}), "metric")),
@@ -119,6 +121,10 @@ def _check_settings(spec: Spec) -> None:
         )
     if spec.pareto == "flops" and spec.trial["axis"] != "tokens":
         raise ValueError(f"pareto flops: trials have a budget of {spec.trial['axis']}; it goes with trial.tokens")
+    if spec.pareto and spec.method == "bayes":
+        raise ValueError(f"method bayes knows one objective; with pareto {spec.pareto}, allowed: tpe, random")
+    if spec.pareto and spec.early_terminate and spec.early_terminate.type != "asha":
+        raise ValueError(f"early_terminate.type {spec.early_terminate.type}: with pareto {spec.pareto}, allowed: asha")
     if spec.pareto and spec.confirm:
         raise ValueError(f"pareto {spec.pareto}: there is no single best to confirm; leave confirm out")
     if spec.repeats == "new_seed" and "seed" in spec.space.parameters:
@@ -145,11 +151,9 @@ def _halving(raw: Any) -> Halving | None:
     if raw is None:
         return None
     entries = _mapping(raw, "early_terminate")
-    _known(entries, ("type", "eta", "min_iter"), "early_terminate")
-    if entries.get("type", "asha") != "asha":
-        raise ValueError(f"early_terminate.type {entries['type']!r} is not known; allowed: asha")
-    numbers = {key: _typed(value, int, f"early_terminate.{key}") for key, value in entries.items() if key != "type"}
-    return Halving(**numbers)
+    types = get_type_hints(Halving)
+    _known(entries, tuple(types), "early_terminate")
+    return Halving(**{key: _typed(value, types[key], f"early_terminate.{key}") for key, value in entries.items()})
 
 
 def _confirm(raw: Any) -> Confirm | None:

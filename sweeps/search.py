@@ -1,10 +1,8 @@
-"""Which trials run, and which stop: Optuna proposes, ASHA stops. Knows nothing of Ray; the only optuna module."""
+"""Which trials run, with every trial on record in an Optuna study. Knows nothing of Ray; the only optuna module."""
 
-import itertools
 import logging
 import math
 import random
-from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,50 +16,19 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
+from sweeps.bayes import Bayes
+from sweeps.candidates import Candidates
+from sweeps.halving import DIVERGED_LOSS
 from sweeps.results import Stage, Status
-from sweeps.space import Assignment, Method
+from sweeps.space import Assignment
 from sweeps.spec import Spec
-
-DIVERGED_LOSS = 100.0
-"""What Optuna and ASHA are told of a trial that diverged. [nat/token]
-
-Finite, because a NaN leaves an Optuna trial RUNNING for ever; far above ln(65,536) = 11.1, the loss of guessing
-evenly among as many tokens as a uint16 file can hold, so that no honest trial ranks behind it.
-"""
 
 REPEATS = 4
 """How many configurations the sampler may propose again before one of the untried is drawn at random."""
-
-
-class SuccessiveHalving:
-    """ASHA, the stopping variant: at each rung a trial goes on if it is among the best 1/eta that reached it.
-
-    Decisions are taken at once from what has been reported so far, so nobody waits for slower trials; the first
-    to reach a rung always goes on.
-
-    Source: Li et al. 2020, arXiv:1810.05934, section 3.2; stopping instead of pausing as in its appendix.
-    """
-
-    def __init__(self, *, eta: int, rungs: Sequence[int]) -> None:
-        self.eta = eta
-        self._losses: dict[int, dict[str, float]] = {rung: {} for rung in rungs}
-        self._rankings: dict[int, list[tuple[float, str]]] = {rung: [] for rung in rungs}
-
-    def report(self, trial_id: str, evaluation: int, loss: float) -> bool:
-        """Record a loss and say whether the trial may go on.
-
-        Args:
-            loss: finite; a diverged trial is told as `DIVERGED_LOSS`.
-        """
-        assert math.isfinite(loss)
-        if evaluation not in self._losses:
-            return True
-        losses, ranking, entry = self._losses[evaluation], self._rankings[evaluation], (loss, trial_id)
-        if trial_id in losses:
-            del ranking[bisect_left(ranking, (losses[trial_id], trial_id))]
-        losses[trial_id] = loss
-        insort(ranking, entry)
-        return bisect_left(ranking, entry) < max(1, len(ranking) // self.eta)
+STARTUP = 10
+"""Trials that TPE draws evenly before it follows results: Optuna's default, but for any number of workers."""
+Key = tuple[int | float, ...]
+"""The searched values of a configuration: what tells it from others."""
 
 
 @dataclass(frozen=True)
@@ -97,33 +64,73 @@ class Search:
     Every trial that was asked for ends as COMPLETE, PRUNED (with its intermediate values) or FAIL. The study is
     on disk after every call, so a driver that is killed leaves its unfinished trials RUNNING there, and
     `unfinished` hands them to the next one.
+
+    Args:
+        spec: what is searched, and how.
+        storage: the study's file; None: in memory.
     """
 
     def __init__(self, spec: Spec, *, storage: Path | None = None) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         logging.getLogger("alembic").setLevel(logging.ERROR)
-        self._space = spec.space
         self._spec = spec
+        self._space = spec.space
         self._study = _open_study(storage, objectives=2 if spec.pareto else 1)
         trials = self._study.get_trials(deepcopy=False)
         # A fresh draw after a restart: the seed alone would propose the first trials again.
-        self._study.sampler = _sampler(spec.method, spec.seed + len(trials))
-        self._random = random.Random(spec.seed + len(trials))
-        self._numbers: dict[str, int] = {}
-        self._seen: dict[tuple[int | float, ...], FrozenTrial | None] = {}
-        self._times: Counter[tuple[int | float, ...]] = Counter()
+        seed = spec.seed + len(trials)
+        self._random = random.Random(seed)
+        self._samplers: dict[str, BaseSampler] = {
+            "tpe": TPESampler(seed=seed, constant_liar=True, n_startup_trials=0),
+            "random": RandomSampler(seed),
+        }
+        self._study.sampler = self._samplers["random"]
+        self._candidates = Candidates(spec.space, self._random)
+        self._bayes = Bayes(spec.evaluations)
+        self._trials: dict[str, Trial] = {}
+        self._assignments: dict[str, Assignment] = {}
+        self._outcomes: dict[Key, list[float] | None] = {}
+        """Configurations that were proposed, with the final values of the first completed trial."""
+        self._times: Counter[Key] = Counter()
+        """How many trials each of them has had."""
         for trial in trials:
-            self._remember(trial)
-            if "trial_id" in trial.user_attrs:
-                self._times[self._key(trial.user_attrs["assignment"])] += 1
-            if trial.state == TrialState.RUNNING and "trial_id" not in trial.user_attrs:
-                self._study.tell(trial.number, state=TrialState.FAIL)  # a kill came before it was proposed
+            self._recover(trial)
 
-    def _remember(self, trial: FrozenTrial) -> None:
-        attributes = trial.user_attrs
-        if "trial_id" in attributes:
-            self._numbers[attributes["trial_id"]] = trial.number
-            self._seen[self._key(attributes["assignment"])] = trial
+    def _recover(self, trial: FrozenTrial) -> None:
+        if "trial_id" in trial.user_attrs:
+            trial_id = trial.user_attrs["trial_id"]
+            self._add(trial_id, Trial(self._study, trial._trial_id), trial.user_attrs["assignment"])
+            for evaluation, loss in trial.intermediate_values.items():
+                self._learn(trial_id, evaluation, loss)
+            if trial.state == TrialState.FAIL:
+                self._avoid(trial_id)
+            if trial.state.is_finished():
+                self._end(trial_id, trial.values if trial.state == TrialState.COMPLETE else None)
+        elif trial.state == TrialState.RUNNING:
+            self._study.tell(trial.number, state=TrialState.FAIL)  # a kill came before it was proposed
+        elif trial.state == TrialState.WAITING:
+            self._study.tell(self._study.ask(), state=TrialState.FAIL)  # or even before it was asked for
+
+    def _add(self, trial_id: str, trial: Trial, assignment: Assignment) -> None:
+        self._trials[trial_id] = trial
+        self._assignments[trial_id] = assignment
+        self._outcomes.setdefault(self._key(assignment), None)
+        self._times[self._key(assignment)] += 1
+        self._bayes.add(trial_id, self._candidates.features([assignment])[0])
+
+    def _learn(self, trial_id: str, evaluation: int, loss: float) -> None:
+        self._bayes.report(trial_id, evaluation, loss if loss < DIVERGED_LOSS else math.inf)
+
+    def _end(self, trial_id: str, values: Sequence[float] | None) -> None:
+        if values is not None:
+            key = self._key(self._assignments[trial_id])
+            self._outcomes[key] = self._outcomes[key] or list(values)
+            self._learn(trial_id, self._spec.evaluations, values[0])
+        self._bayes.end(trial_id)
+
+    def _key(self, assignment: Assignment) -> Key:
+        """Without the seed, unless it is searched."""
+        return tuple(assignment[name] for name in self._space.parameters)
 
     def unfinished(self) -> list[Proposal]:
         """Trials that an earlier driver left without an end, oldest first."""
@@ -137,19 +144,39 @@ class Search:
 
     @_storage_errors()
     def ask(self) -> Proposal:
-        """A configuration that was never proposed before; the caller stops at the size of the space."""
+        """The next configuration: of `points`, else one that was never proposed, unless repeats get new seeds.
+
+        The caller stops at the size of the space.
+        """
         for point in self._spec.points:
-            if self._key(point) not in self._seen:
-                return self._propose_exactly(point)
+            if self._is_new(point):
+                return self._ask_for(point)
+        return self._ask_for(self._promising()) if self._spec.method == "bayes" else self._ask_sampler()
+
+    def _ask_sampler(self) -> Proposal:
+        random_phase = len(self._trials) < STARTUP
+        self._study.sampler = self._samplers["random" if random_phase else self._spec.method]
         for _ in range(REPEATS):
             trial = self._study.ask()
             assignment = self._space.draw(trial)
-            if assignment is not None and self._key(assignment) not in self._seen:
-                return self._propose(trial, assignment)
-            if assignment is not None and self._spec.repeats == "new_seed":
-                return self._propose(trial, self._with_new_seed(assignment))
-            self._answer(trial, self._seen[self._key(assignment)] if assignment else None)
-        return self._propose_exactly(self._untried())
+            if assignment is not None and (self._is_new(assignment) or self._spec.repeats == "new_seed"):
+                return self._propose(trial, self._with_own_seed(assignment))
+            self._answer(trial, self._outcomes[self._key(assignment)] if assignment else None)
+        return self._ask_for(self._candidates.offer(self._is_new, None)[0])
+
+    def _is_new(self, assignment: Assignment) -> bool:
+        return self._key(assignment) not in self._outcomes
+
+    def _promising(self) -> Assignment:
+        best = self._bayes.best()
+        wanted = (lambda _: True) if self._spec.repeats == "new_seed" else self._is_new
+        offered = self._candidates.offer(wanted, self._assignments[best] if best else None)
+        return offered[self._bayes.choose(self._candidates.features(offered))]
+
+    def _with_own_seed(self, assignment: Assignment) -> Assignment:
+        """A configuration that is repeated gets a seed that none of its trials has had."""
+        earlier = self._times[self._key(assignment)]
+        return {**assignment, "seed": self._spec.trial_config(assignment).seed + earlier} if earlier else assignment
 
     @_storage_errors()
     def ask_again(self, assignment: Assignment, *, seed: int) -> Proposal:
@@ -158,47 +185,32 @@ class Search:
         Args:
             assignment: the searched parameters.
         """
+        return self._propose(self._enqueued(assignment), {**assignment, "seed": seed}, stage="confirm")
+
+    def _ask_for(self, assignment: Assignment) -> Proposal:
+        return self._propose(self._enqueued(assignment), self._with_own_seed(assignment))
+
+    def _enqueued(self, assignment: Assignment) -> Trial:
         self._study.enqueue_trial(self._space.sampler_parameters(assignment))
         trial = self._study.ask()
         drawn = self._space.draw(trial)
         assert drawn == assignment
-        return self._propose(trial, {**assignment, "seed": seed}, stage="confirm")
+        return trial
 
     def _propose(self, trial: Trial, assignment: Assignment, *, stage: Stage = "search") -> Proposal:
-        trial_id = f"{len(self._numbers):04d}"
+        trial_id = f"{len(self._trials):04d}"
         trial.set_user_attr("assignment", assignment)
         trial.set_user_attr("stage", stage)
         trial.set_user_attr("trial_id", trial_id)
-        self._numbers[trial_id] = trial.number
-        self._seen.setdefault(self._key(assignment), None)
-        self._times[self._key(assignment)] += 1
+        self._add(trial_id, trial, assignment)
         return Proposal(trial_id, assignment, stage)
 
-    def _answer(self, repeat: Trial, known: FrozenTrial | None) -> None:
-        """Tell the sampler of a configuration that is not trained what its first trial gave; None: there is none."""
-        if known is not None and known.state == TrialState.COMPLETE:
-            self._study.tell(repeat, known.values)
+    def _answer(self, repeat: Trial, values: Sequence[float] | None) -> None:
+        """Tell the sampler of a configuration that is not trained what its first trial gave; None: nothing."""
+        if values is not None:
+            self._study.tell(repeat, values)
         else:
             self._study.tell(repeat, state=TrialState.FAIL)
-
-    def _with_new_seed(self, assignment: Assignment) -> Assignment:
-        """A repeated configuration with a seed that none of its trials has had."""
-        earlier = self._times[self._key(assignment)]
-        return {**assignment, "seed": self._spec.trial_config(assignment).seed + earlier}
-
-    def _untried(self) -> Assignment:
-        """A valid configuration that was never proposed, drawn at random."""
-        if math.isinf(self._space.size):
-            draws = (self._space.sample(self._random) for _ in itertools.count())
-            return next(assignment for assignment in draws if self._key(assignment) not in self._seen)
-        return self._random.choice([a for a in self._space.configurations() if self._key(a) not in self._seen])
-
-    def _propose_exactly(self, assignment: Assignment) -> Proposal:
-        self._study.enqueue_trial(self._space.sampler_parameters(assignment))
-        trial = self._study.ask()
-        drawn = self._space.draw(trial)
-        assert drawn == assignment
-        return self._propose(trial, drawn)
 
     @_storage_errors()
     def report(self, trial_id: str, evaluation: int, loss: float) -> None:
@@ -206,11 +218,14 @@ class Search:
 
         Optuna has no intermediate values where there are two objectives.
         """
-        if self._spec.pareto:
-            return
-        trial = self._trial(trial_id)
-        if evaluation not in self._frozen(trial_id).intermediate_values:
-            trial.report(loss, evaluation)
+        if evaluation not in self._bayes.reported(trial_id):
+            if not self._spec.pareto:
+                self._trials[trial_id].report(loss, evaluation)
+            self._learn(trial_id, evaluation, loss)
+
+    def forecast(self, trial_ids: Sequence[str]) -> dict[str, float]:
+        """The losses that trials will end with, or would have, as the surrogate expects them. [nat/token]"""
+        return dict(zip(trial_ids, self._bayes.forecast(trial_ids).tolist(), strict=True))
 
     @_storage_errors()
     def tell(self, trial_id: str, status: Status, loss: float, second: float | None = None) -> None:
@@ -220,28 +235,18 @@ class Search:
             loss: final loss of a completed trial; not looked at otherwise.
             second: second objective, where there is one.
         """
-        number = self._numbers[trial_id]
-        if status in ("completed", "diverged"):
-            value = loss if status == "completed" else DIVERGED_LOSS
-            self._study.tell(number, value if second is None else [value, second])
-        else:
-            state = TrialState.PRUNED if status == "stopped" else TrialState.FAIL
-            self._study.tell(number, state=state)
-        self._remember(self._frozen(trial_id))
+        final = {"completed": loss, "diverged": DIVERGED_LOSS}.get(status)
+        values = None if final is None else [final] if second is None else [final, second]
+        state = None if values else TrialState.PRUNED if status == "stopped" else TrialState.FAIL
+        self._study.tell(self._trials[trial_id], values, state=state)
+        if status == "failed":
+            self._avoid(trial_id)
+        self._end(trial_id, values)
 
-    def _key(self, assignment: Assignment) -> tuple[int | float, ...]:
-        """What tells a configuration from others; a seed that is not searched does not."""
-        return tuple(assignment[name] for name in self._space.parameters)
-
-    def _frozen(self, trial_id: str) -> FrozenTrial:
-        return self._study.get_trials(deepcopy=False)[self._numbers[trial_id]]
-
-    def _trial(self, trial_id: str) -> Trial:
-        return Trial(self._study, self._frozen(trial_id)._trial_id)
-
-
-def _sampler(method: Method, seed: int) -> BaseSampler:
-    return RandomSampler(seed) if method == "random" else TPESampler(seed=seed, constant_liar=True)
+    def _avoid(self, trial_id: str) -> None:
+        """Let the surrogate take a failure for a bad beginning, so that its region is not proposed at once again."""
+        if not self._bayes.reported(trial_id):
+            self._learn(trial_id, 1, DIVERGED_LOSS)
 
 
 def preview(spec: Spec) -> Iterable[Proposal]:

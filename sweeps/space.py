@@ -13,9 +13,11 @@ SEARCHABLE = ("depth", "width", "heads", "learning_rate", "seed")
 SHAPE = ("depth", "width", "heads")
 """The parameters that make a shape."""
 
-Method = Literal["bayes", "random"]
-"""How configurations are proposed: where earlier trials did well (Optuna's TPE), or evenly."""
+Method = Literal["bayes", "tpe", "random"]
+"""How configurations are proposed: by a model of all learning curves, by Optuna's TPE, or evenly."""
 
+DRAWS = 100
+"""Invalid draws after which a valid shape is drawn from their list."""
 Assignment = dict[str, int | float]
 """One configuration: a value for every searched parameter."""
 
@@ -36,6 +38,30 @@ class Suggester(Protocol):
 
     def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
         """A number, both ends included."""
+
+
+class Even:
+    """Draws as `Space.draw` asks for them, evenly."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self.rng = rng
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        """One of the choices."""
+        return self.rng.choice(choices)
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
+        """An integer, both ends included."""
+        if not log:
+            return self.rng.randrange(low, high + 1, step)
+        drawn = math.exp(self.rng.uniform(math.log(low - 0.5), math.log(high + 0.5)))
+        return min(max(round(drawn), low), high)
+
+    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
+        """A number, both ends included."""
+        if not log:
+            return self.rng.uniform(low, high)
+        return min(max(math.exp(self.rng.uniform(math.log(low), math.log(high))), low), high)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,10 +87,6 @@ class Choice:
     def suggest(self, trial: Suggester, name: str) -> int | float:
         """Let a sampler choose."""
         return trial.suggest_categorical(name, self.values)
-
-    def sample(self, source: random.Random) -> int | float:
-        """Draw evenly."""
-        return source.choice(self.values)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,13 +131,6 @@ class Range:
         if isinstance(self.low, int) and isinstance(self.high, int):
             return trial.suggest_int(name, self.low, self.high, step=self.step, log=self.log)
         return trial.suggest_float(name, self.low, self.high, log=self.log)
-
-    def sample(self, source: random.Random) -> int | float:
-        """Draw evenly, on the range's scale."""
-        if self.log:
-            drawn = math.exp(source.uniform(math.log(self.low), math.log(self.high)))
-            return round(drawn) if self.integer else min(max(drawn, self.low), self.high)
-        return source.choice(self.values) if self.integer else source.uniform(self.low, self.high)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,12 +221,13 @@ class Space:
         return drawn
 
     def sample(self, source: random.Random) -> Assignment:
-        """One valid configuration, every shape as likely as another."""
-        shape = source.choice(self.shapes)
-        return {
-            name: shape[name] if name in SHAPE else parameter.sample(source)
-            for name, parameter in self.parameters.items()
-        }
+        """One valid configuration, drawn evenly; where few are valid, every valid shape is as likely."""
+        for _ in range(DRAWS):
+            if (drawn := self.draw(Even(source))) is not None:
+                return drawn
+        known: Assignment = {**source.choice(self.shapes)}
+        known |= {name: parameter.suggest(Even(source), name) for name, parameter in self._others.items()}
+        return {name: known[name] for name in self.parameters}
 
     def sampler_parameters(self, assignment: Assignment) -> dict[str, int | float]:
         """An assignment under the names that `draw` asks for."""

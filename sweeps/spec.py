@@ -10,16 +10,19 @@ from tinystories.models import size
 
 WandbMode = Literal["auto", "online", "offline", "disabled"]
 Objective = Literal["parameters", "flops"]
+Rule = Literal["asha", "forecast"]
 METRICS = ("val_loss", "val_bpb")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Halving:
-    """ASHA's rungs: evaluations min_iter, min_iter * eta, ...; at each, the best 1/eta go on.
+    """Rungs at evaluations min_iter, min_iter * eta, ...; at each, the best 1/eta go on.
 
     Source: Li et al. 2020, arXiv:1810.05934, stopping variant; `min_iter` is the paper's r.
     """
 
+    type: Rule = "asha"
+    """Who is best: asha, by the losses at the rung; forecast, by the final losses expected of them."""
     eta: int = 3
     """Reduction factor."""
     min_iter: int = 1
@@ -105,7 +108,7 @@ class Spec:
     points: tuple[Assignment, ...]
     """Configurations to try first."""
     method: Method = "bayes"
-    """How configurations are proposed."""
+    """How configurations are proposed; with `pareto`, tpe unless it says otherwise."""
     pareto: Objective | None = None
     """What is kept small besides the loss: parameters, or the compute of a full trial; None: the loss alone counts."""
     repeats: Literal["answer", "new_seed"] = "answer"

@@ -15,11 +15,12 @@ from dataclasses import asdict, dataclass, replace
 from sweeps import confirm
 from sweeps import results as files
 from sweeps.budget import SECONDS, Budget, Meter
+from sweeps.halving import DIVERGED_LOSS, ForecastHalving, SuccessiveHalving
 from sweeps.pareto import ParetoHalving, front
 from sweeps.results import Configuration, Curves, Result, RunFolder, Stage, Status, ranked
-from sweeps.search import DIVERGED_LOSS, Proposal, Search, SuccessiveHalving
+from sweeps.search import Proposal, Search
 from sweeps.space import Assignment
-from sweeps.spec import Spec
+from sweeps.spec import Halving, Spec
 from sweeps.tracking import Tracker
 from tinystories import storage
 from tinystories.config import TrialConfig
@@ -100,11 +101,13 @@ class Sweep:
         self._halving = self._new_halving()
         self._unfinished = deque(self._recover())
 
-    def _new_halving(self) -> SuccessiveHalving | ParetoHalving:
-        eta = self.spec.early_terminate.eta if self.spec.early_terminate else 2
+    def _new_halving(self) -> SuccessiveHalving | ForecastHalving | ParetoHalving:
+        rule, rungs = self.spec.early_terminate or Halving(), self.spec.rungs
         if self.spec.pareto:
-            return ParetoHalving(eta=eta, rungs=self.spec.rungs, second=self._second)
-        return SuccessiveHalving(eta=eta, rungs=self.spec.rungs)
+            return ParetoHalving(eta=rule.eta, rungs=rungs, second=self._second)
+        if rule.type == "forecast":
+            return ForecastHalving(eta=rule.eta, rungs=rungs, forecast=self._search.forecast)
+        return SuccessiveHalving(eta=rule.eta, rungs=rungs)
 
     def _recover(self) -> list[Proposal]:
         """Bring ASHA and Optuna up to the files, and find the trials to go on with."""
@@ -114,10 +117,11 @@ class Sweep:
             self._judge(result.trial_id, self.spec.trial_config(shape))
         for proposal in proposals:
             self._judge(proposal.trial_id, self.spec.trial_config(proposal.assignment))
-        confirming = {result.trial_id for result in self.results.values() if result.stage == "confirm"}
+        stages = {trial.trial_id: trial.stage for trial in proposals}
+        stages |= {trial.trial_id: trial.stage for trial in self.results.values()}
         for trial_id, curve in files.read_curves(self.folder.curves).items():
-            for metrics in curve if trial_id not in confirming else ():
-                self._halving.report(trial_id, metrics.evaluation, self._loss(metrics))
+            for metrics in curve if stages[trial_id] == "search" else ():
+                self._halving.record(trial_id, metrics.evaluation, self._loss(metrics))
         for proposal in proposals:
             if proposal.trial_id in self.results:
                 self._tell(self.results[proposal.trial_id])
@@ -192,10 +196,10 @@ class Sweep:
         known = self._last.get(trial_id)
         if known is None or metrics.evaluation > known.evaluation:
             self._curves.append(trial_id, metrics)
-            self._search.report(trial_id, metrics.evaluation, self._loss(metrics))
             self._tracker.log(trial_id, metrics)
             self._last[trial_id] = metrics
             self.busy_seconds += metrics.seconds - (known.seconds if known else 0)
+        self._search.report(trial_id, metrics.evaluation, self._loss(metrics))
         trial.metrics, trial.checkpoint = metrics, checkpoint
         if trial.stage == "confirm":
             return True

@@ -11,8 +11,8 @@ from search_contenders import Ours, Random, RandomHalving, Ray, Top3
 from simulation import Contender, End, Simulation, regret_at
 
 from sweeps import parsing
+from sweeps.halving import SuccessiveHalving
 from sweeps.replay import Record
-from sweeps.search import SuccessiveHalving
 from sweeps.space import Assignment
 
 TOKENS = 900.0

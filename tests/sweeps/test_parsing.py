@@ -160,7 +160,7 @@ def test_a_number_of_trials_for_a_gpu_that_means_nothing_is_refused(value: str |
         ({"trial": {"tokens": "20k", "depth": 3}}, "depth stands under both"),
         ({"trial": {"tokens": "20k", "warmup": 0.9, "cooldown": 0.2}}, "together below 1"),
         ({"trial": {"tokens": "20k", "dtype": "int8"}}, "trial.dtype 'int8' is not one of auto, float32, bfloat16"),
-        ({"early_terminate": {"type": "median"}}, "early_terminate.type 'median' is not known"),
+        ({"early_terminate": {"type": "median"}}, "early_terminate.type 'median' is not one of asha, forecast"),
         ({"early_terminate": {"type": "asha", "eta": 1}}, "eta 1 must be at least 2"),
         ({"early_terminate": {"type": "asha", "min_iter": 9}}, "min_iter 9 must be below trial.evaluations 9"),
         ({"wandb": "maybe"}, "wandb 'maybe' is not one of auto, online, offline, disabled"),

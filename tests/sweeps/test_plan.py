@@ -8,8 +8,8 @@ from rich.console import Console
 
 from sweeps import parsing, plan
 from sweeps.budget import Budget
+from sweeps.halving import SuccessiveHalving
 from sweeps.plan import Cost, expected_to_pass, parts
-from sweeps.search import SuccessiveHalving
 from sweeps.spec import Spec
 
 from .examples import minimal

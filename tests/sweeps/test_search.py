@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from optuna.trial import TrialState
 
 from sweeps import parsing
-from sweeps.search import DIVERGED_LOSS, Search, SuccessiveHalving, preview
+from sweeps.halving import DIVERGED_LOSS, SuccessiveHalving
+from sweeps.search import Search, preview
 from sweeps.spec import Spec
 from tinystories.models import size
 

@@ -1,0 +1,182 @@
+"""Where to look next, and how trials will end: decisions from the surrogate of learning curves."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy.stats import norm
+
+from sweeps.surrogate import TERMS, Array, Curve, CurveModel, position
+
+START = 8
+"""Trials spread evenly before the first that follows results; the same for any number of workers."""
+SPREAD = 3
+"""Candidates among which each of them is the one farthest from all others: more would draw corners only."""
+RANDOM = 4
+"""Every so many trials one is drawn evenly after all, since a surrogate can be wrong for long."""
+ROWS = 300
+"""Numbers that the surrogate is fitted to; beyond them the trials that stopped earliest are left out, oldest first."""
+GROWTH = 1.15
+"""Hyperparameters are fitted anew when there are so many times as many rows as at the last fit."""
+OUTLIER = 3.0
+"""How far above the median a loss may lie, in deviations; what is worse or diverged is taken for this."""
+SPREAD_UNKNOWN = 0.1
+"""Deviation of log losses as long as all are equal."""
+
+
+@dataclass
+class _Trial:
+    features: Array
+    losses: dict[int, float] = field(default_factory=dict)
+    """By evaluation; infinite where it diverged."""
+    running: bool = True
+
+
+class Bayes:
+    """Bayesian optimisation on learning curves: every evaluation counts, of stopped and of running trials too.
+
+    Args:
+        evaluations: of a full trial.
+    """
+
+    def __init__(self, evaluations: int) -> None:
+        self._evaluations = evaluations
+        self._trials: dict[str, _Trial] = {}
+        self._model: CurveModel | None = None
+        self._curve: dict[str, int] = {}
+        self._fitted_rows = 0
+        self._center, self._scale = 0.0, 1.0
+        self._stale = False
+
+    def add(self, trial_id: str, features: Array) -> None:
+        """A trial begins."""
+        self._trials[trial_id] = _Trial(features)
+
+    def report(self, trial_id: str, evaluation: int, loss: float) -> None:
+        """Take in an evaluation; an infinite loss says that the trial diverged."""
+        self._trials[trial_id].losses[evaluation] = loss
+        self._stale = True
+
+    def reported(self, trial_id: str) -> dict[int, float]:
+        """Losses of a trial by evaluation."""
+        return self._trials[trial_id].losses
+
+    def end(self, trial_id: str) -> None:
+        """A trial has ended."""
+        self._trials[trial_id].running = False
+
+    def forecast(self, trial_ids: Sequence[str]) -> Array:
+        """The losses that trials will end with, or would have ended with. [nat/token]
+
+        Raises:
+            ValueError: no loss has been reported yet.
+        """
+        return np.exp(self._center + self._scale * self._finals(trial_ids, None)[0])
+
+    def best(self) -> str | None:
+        """The trial of the lowest forecast."""
+        if not self._informed:
+            return None
+        self._update()
+        return min(self._curve, key=dict(zip(self._curve, self.forecast(list(self._curve)), strict=True)).__getitem__)
+
+    def choose(self, candidates: Array) -> int:
+        """Index of the candidate to train next, by expected improvement on the best forecast.
+
+        Running trials are believed to end as forecast, so that parallel proposals spread.
+
+        Args:
+            candidates: features, one row each, evenly drawn ones first.
+
+        Source: expected improvement, Jones et al. 1998; kriging believer, Ginsbourger et al. 2010.
+        """
+        if len(self._trials) < START or not self._informed:
+            return self._farthest(candidates[:SPREAD])
+        if len(self._trials) % RANDOM == 0:
+            return 0
+        self._update()
+        running = [trial_id for trial_id, trial in self._trials.items() if trial.running]
+        known = [*self._curve, *(trial_id for trial_id in running if trial_id not in self._curve)]
+        mean, covariance = self._finals(known, candidates)
+        count = len(known)
+        believed = [known.index(trial_id) for trial_id in running]
+        inner = covariance[np.ix_(believed, believed)] + 1e-3 * np.eye(len(believed))
+        outer = covariance[believed, count:]
+        variance = np.diag(covariance)[count:] - (outer * np.linalg.solve(inner, outer)).sum(axis=0)
+        deviation = np.sqrt(np.maximum(variance, 1e-9))
+        gain = (mean[:count].min() - mean[count:]) / deviation
+        return int(np.argmax(deviation * (gain * norm.cdf(gain) + norm.pdf(gain))))
+
+    @property
+    def _informed(self) -> bool:
+        return any(math.isfinite(loss) for trial in self._trials.values() for loss in trial.losses.values())
+
+    def _farthest(self, candidates: Array) -> int:
+        if not self._trials:
+            return 0
+        tried = np.stack([trial.features for trial in self._trials.values()])
+        return int(((candidates[:, None] - tried) ** 2).sum(axis=2).min(axis=1).argmax())
+
+    def _finals(self, trial_ids: Sequence[str], candidates: Array | None) -> tuple[Array, Array]:
+        """Mean and covariance of standardised final log losses: of trials, then of candidates."""
+        self._update()
+        assert self._model
+        features = [self._trials[trial_id].features for trial_id in trial_ids]
+        curves = [self._curve.get(trial_id, -1) for trial_id in trial_ids]
+        if candidates is not None:
+            features.extend(candidates)
+            curves.extend([-1] * len(candidates))
+        return self._model.finals(np.stack(features), np.array(curves))
+
+    def _update(self) -> None:
+        """Bring the model up to the reported losses."""
+        if not self._stale:
+            return
+        if not self._informed:
+            raise ValueError("no loss has been reported yet")
+        kept = self._kept()
+        curves = self._curves(kept)
+        rows = sum(min(TERMS, len(curve.values)) for curve in curves)
+        fit = rows >= GROWTH * self._fitted_rows
+        self._model = CurveModel(curves, start=self._model.hyperparameters if self._model else None, fit=fit)
+        self._fitted_rows = rows if fit else self._fitted_rows
+        self._curve = {trial_id: index for index, trial_id in enumerate(kept)}
+        self._stale = False
+
+    def _kept(self) -> list[str]:
+        """The trials that the surrogate sees: all, or those that went farthest and the newest."""
+        known = {trial_id: trial for trial_id, trial in self._trials.items() if trial.losses}
+        order = sorted(known, key=lambda name: (known[name].running, len(known[name].losses), name), reverse=True)
+        ends = np.cumsum([min(TERMS, len(known[trial_id].losses)) for trial_id in order])
+        kept = set(order[: int((ends <= ROWS).sum())])
+        return [trial_id for trial_id in known if trial_id in kept]
+
+    def _curves(self, kept: Sequence[str]) -> list[Curve]:
+        """Log losses, standardised by median and deviation where most trials were, outliers drawn in."""
+        logs = {
+            trial_id: {at: math.log(max(loss, 1e-12)) for at, loss in self._trials[trial_id].losses.items()}
+            for trial_id in kept
+        }
+        columns: dict[int, list[float]] = {}
+        for curve in logs.values():
+            for at, value in curve.items():
+                if math.isfinite(value):
+                    columns.setdefault(at, []).append(value)
+        most = max(columns, key=lambda at: len(columns[at]))
+        known = sorted(columns)
+        medians = [float(np.median(columns[at])) for at in known]
+        self._center = float(np.median(columns[most]))
+        self._scale = 1.4826 * float(np.median(np.abs(np.array(columns[most]) - self._center))) or SPREAD_UNKNOWN
+        return [
+            Curve(
+                features=self._trials[trial_id].features,
+                positions=position(np.array(list(curve), dtype=float), self._evaluations),
+                values=(
+                    np.minimum(list(curve.values()), np.interp(list(curve), known, medians) + OUTLIER * self._scale)
+                    - self._center
+                )
+                / self._scale,
+            )
+            for trial_id, curve in logs.items()
+        ]
