@@ -120,7 +120,7 @@ class Sweep:
         stages = {trial.trial_id: trial.stage for trial in proposals}
         stages |= {trial.trial_id: trial.stage for trial in self.results.values()}
         for trial_id, curve in files.read_curves(self.folder.curves).items():
-            for metrics in curve if stages[trial_id] == "search" else ():
+            for metrics in curve if stages.get(trial_id) != "confirm" else ():
                 self._halving.record(trial_id, metrics.evaluation, self._loss(metrics))
         for proposal in proposals:
             if proposal.trial_id in self.results:
