@@ -111,7 +111,7 @@ def _busy(options: argparse.Namespace, folder: Path) -> list[Record]:
             "slots": options.slots,
             "watched_seconds": seconds,
             "busy_share": share,
-            "start_seconds": launch.over - seconds,
+            "seconds": launch.over,
         }
     ]
 
