@@ -10,41 +10,36 @@ whether with scaling the best rates are within a factor of 2.
 
 With --json every run is saved as it ends; the same command goes on from there, and more rates or seeds add to it. The
 file is a list of records with the keys `data` (fingerprint), `trial` (fields of TrialConfig) and `val_loss`
-[nat/token], which is null for a run that diverged.
+[nat/token], which is null for a run that diverged. OMP_NUM_THREADS=1 leaves the other cores alone.
 """
 
 import argparse
-import io
 import json
 import math
 import statistics
 import sys
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import torch
-from matplotlib.figure import Figure
+from optima import Losses, tables, verdict, write_figure
 from rich.console import Console
 from rich.progress import track
 
 from tinystories import storage
 from tinystories.config import TrialConfig, parse_number
-from tinystories.data.dataset import open_dataset
+from tinystories.data.dataset import Dataset, open_dataset
+from tinystories.device import give_memory_back
 from tinystories.optim import BASE_WIDTH
 from tinystories.trainer import Trainer
-from tinystories.visualization.charts import BLUE, ORANGE, VERMILION
 
 RATES = [2.5e-4, 5e-4, 1e-3, 2e-3, 4e-3, 8e-3]
 HEAD_DIM = 32
 """Size of a head at every width, for attention logits grow with it."""
-WITHIN = 2.0
-"""Largest factor between the best rates at which the claim holds: a step of the grid."""
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells give it: 128 + SIGINT."""
 
-Losses = dict[float, float]
-"""Validation loss by base rate, mean over the seeds. [nat/token]"""
+Runs = dict[TrialConfig, float]
+"""Final validation loss of each run; infinite if it diverged. [nat/token]"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,21 +73,23 @@ class Curve:
 
 
 def main() -> int:
-    """Train what the JSON file does not hold yet, then report; the exit status: 0, or 2 for wrong input."""
+    """Train what the JSON file does not hold yet, then report; the exit status: 0, 2 wrong input, 130 Ctrl-C."""
     options = _options()
     curves = [Curve(width=options.width, scaled=scaled) for scaled in (True, False)]
     curves.append(Curve(width=BASE_WIDTH, scaled=True))
     try:
         runs = _train_all(options, curves)
+    except KeyboardInterrupt:
+        print("stopped; with --json the same command goes on", file=sys.stderr)
+        return INTERRUPTED
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    losses = {curve: _mean_losses(options, curve, runs) for curve in curves}
-    _report(losses)
+    losses = {str(curve): _mean_losses(options, curve, runs) for curve in curves}
+    scaled, _, wide = losses
+    print(tables(losses, reference=wide), verdict(losses[scaled], losses[wide]), sep="\n\n")
     if options.picture:
-        buffer = io.BytesIO()
-        _figure(losses, f"depth {options.depth}, {options.tokens:,.0f} tokens a run").savefig(buffer, dpi=110)
-        storage.write(str(options.picture), buffer.getvalue())
+        write_figure(losses, options.picture, title=f"depth {options.depth}, {options.tokens:,.0f} tokens a run")
     return 0
 
 
@@ -106,131 +103,74 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=1, metavar="N", help="of every rate (default: 1)")
     parser.add_argument("--width", type=int, default=64, help=f"is compared with {BASE_WIDTH} (default: 64)")
     parser.add_argument("--depth", type=int, default=2, help="of all models (default: 2)")
-    parser.add_argument("--processes", type=int, default=2, help="runs at a time, a thread each (default: 2)")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="keeps finished runs")
     parser.add_argument("--picture", type=Path, metavar="FILE.png", help="loss against rate")
     return parser.parse_args()
 
 
-def _train_all(options: argparse.Namespace, curves: list[Curve]) -> dict[TrialConfig, float]:
+def _train_all(options: argparse.Namespace, curves: list[Curve]) -> Runs:
     """Loss of every run, those of the JSON file included.
 
     Raises:
-        ValueError: an option out of range, or damaged data.
+        ValueError: an option out of range, damaged data, or another kind of JSON file.
         OSError: data or JSON file cannot be read or written.
     """
-    data = open_dataset(options.data).fingerprint
-    records = json.loads(options.json.read_text()) if options.json and options.json.exists() else []
-    losses = {TrialConfig(**run["trial"]): _loss(run["val_loss"]) for run in records if run["data"] == data}
+    _check(options)
+    dataset = open_dataset(options.data)
+    runs = _read(options.json, dataset) if options.json and options.json.exists() else {}
     seeds, rates = range(options.seeds), options.rates
     wanted = [curve.trial(options, rate, seed) for seed in seeds for rate in rates for curve in curves]
-    missing = [trial for trial in wanted if trial not in losses]
-    with ProcessPoolExecutor(options.processes) as pool:
-        futures = {pool.submit(train, trial, options.data): trial for trial in missing}
-        done = track(as_completed(futures), "training", total=len(missing), console=Console(stderr=True))
-        for future in done:
-            trial, losses[trial] = futures[future], future.result()
-            if options.json:
-                records.append(_record(data, trial, losses[trial]))
-                storage.write(str(options.json), json.dumps(records, indent=1, allow_nan=False).encode())
-    return losses
+    missing = [trial for trial in dict.fromkeys(wanted) if trial not in runs]
+    for trial in track(missing, "training", console=Console(stderr=True)):
+        runs[trial] = _train(trial, dataset, options.device)
+        if options.json:
+            _write(options.json, dataset, runs)
+    return runs
 
 
-def train(trial: TrialConfig, data: Path) -> float:
+def _check(options: argparse.Namespace) -> None:
+    if options.seeds < 1:
+        raise ValueError(f"seeds {options.seeds} must be above 0")
+    if options.width == BASE_WIDTH:
+        raise ValueError(f"width {BASE_WIDTH} is what others are compared with; give another")
+
+
+def _train(trial: TrialConfig, dataset: Dataset, device: str) -> float:
     """Final validation loss of one run; infinite if it diverged. [nat/token]"""
-    torch.set_num_threads(1)
-    *_, last = Trainer(trial, open_dataset(data), device="cpu").run()
+    *_, last = Trainer(trial, dataset, device=device).run()
+    give_memory_back()
     return math.inf if last.diverged else last.val_loss
 
 
-def _record(data: str, trial: TrialConfig, loss: float) -> dict[str, Any]:
-    return {"data": data, "trial": asdict(trial), "val_loss": loss if math.isfinite(loss) else None}
+def _read(file: Path, dataset: Dataset) -> Runs:
+    """The runs that a file holds; all must be of this data."""
+    try:
+        records = json.loads(file.read_text())
+        losses = [math.inf if run["val_loss"] is None else run["val_loss"] for run in records]
+        runs = dict(zip((TrialConfig(**run["trial"]) for run in records), losses, strict=True))
+        ours = all(run["data"] == dataset.fingerprint for run in records)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{file} does not hold runs of this benchmark; name another file") from error
+    if not ours:
+        raise ValueError(f"{file} holds runs on other data than {dataset.folder}; name another file")
+    return runs
 
 
-def _loss(recorded: float | None) -> float:
-    return math.inf if recorded is None else recorded
+def _write(file: Path, dataset: Dataset, runs: Runs) -> None:
+    records = [
+        {"data": dataset.fingerprint, "trial": asdict(trial), "val_loss": loss if math.isfinite(loss) else None}
+        for trial, loss in runs.items()
+    ]
+    storage.write(str(file), json.dumps(records, indent=1, allow_nan=False).encode())
 
 
-def _mean_losses(options: argparse.Namespace, curve: Curve, runs: dict[TrialConfig, float]) -> Losses:
+def _mean_losses(options: argparse.Namespace, curve: Curve, runs: Runs) -> Losses:
     seeds = range(options.seeds)
     return {
         rate: statistics.mean(runs[curve.trial(options, rate, seed)] for seed in seeds)
         for rate in sorted(options.rates)
     }
-
-
-def optimum(losses: Losses) -> float | None:
-    """Rate of least loss: of a parabola over log(rate) through the best rate and its two neighbours.
-
-    None if the best rate has no neighbour on one side; that rate itself if a neighbour diverged.
-    """
-    rates = sorted(losses)
-    place = rates.index(min(rates, key=losses.__getitem__))
-    if place in (0, len(rates) - 1):
-        return None
-    around = rates[place - 1 : place + 2]
-    if not all(math.isfinite(losses[rate]) for rate in around):
-        return rates[place]
-    curvature, slope, _ = np.polyfit(np.log(around), [losses[rate] for rate in around], 2)
-    return math.exp(-slope / (2 * curvature))
-
-
-def _report(losses: dict[Curve, Losses]) -> None:
-    """Losses by rate, then what they say about each curve and about the claim."""
-    scaled, _, wide = losses
-    print(f"\n| rate | {' | '.join(map(str, losses))} |\n|---|{'---|' * len(losses)}")
-    for rate in losses[wide]:
-        print(f"| {rate:.3g} | {' | '.join(_cell(curve[rate], min(curve.values())) for curve in losses.values())} |")
-    print("\n| | best rate | fitted | fitted, over that of width 256 | loss at the best rate of width 256 |")
-    print("|---|---|---|---|---|")
-    best = min(losses[wide], key=losses[wide].__getitem__)
-    for curve, values in losses.items():
-        factor, fitted = _factor(values, losses[wide]), optimum(values)
-        row = [
-            f"{min(values, key=values.__getitem__):.3g}",
-            *("at an edge" if x is None else f"{x:.3g}" for x in (fitted, factor)),
-        ]
-        print(f"| {curve} | {' | '.join(row)} | {values[best] - min(values.values()):+.3f} |")
-    print(f"\n{_verdict(_factor(losses[scaled], losses[wide]))}")
-
-
-def _cell(loss: float, least: float) -> str:
-    if not math.isfinite(loss):
-        return "diverged"
-    return f"**{loss:.3f}**" if loss == least else f"{loss:.3f}"
-
-
-def _factor(losses: Losses, others: Losses) -> float | None:
-    ours, theirs = optimum(losses), optimum(others)
-    return ours / theirs if ours and theirs else None
-
-
-def _verdict(factor: float | None) -> str:
-    if factor is None:
-        return "Undecided: a best rate is at the edge of the grid; give more --rates on that side."
-    apart = max(factor, 1 / factor)
-    word = "Holds" if apart <= WITHIN else "Does not hold"
-    return f"{word}: with scaling the best rates are a factor of {apart:.2f} apart; at most {WITHIN:g} was claimed."
-
-
-def _figure(losses: dict[Curve, Losses], title: str) -> Figure:
-    """Loss against base rate, a line a curve; a star on the best rate."""
-    figure = Figure(figsize=(6.4, 4), layout="constrained")
-    axes = figure.subplots()
-    for (curve, values), colour in zip(losses.items(), (BLUE, ORANGE, VERMILION), strict=True):
-        finite = {rate: loss for rate, loss in values.items() if math.isfinite(loss)}
-        axes.plot(list(finite), list(finite.values()), "o-", color=colour, markersize=4, label=str(curve))
-        best = min(values, key=values.__getitem__)
-        axes.plot(best, values[best], "*", color=colour, markersize=13)
-    rates = list(next(iter(losses.values())))
-    axes.set(xscale="log", xlabel="base learning rate", ylabel="validation loss [nat/token]")
-    axes.set_xticks(rates, [f"{rate:.3g}" for rate in rates])
-    axes.minorticks_off()
-    axes.grid(alpha=0.3)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False)
-    axes.set_title(title, loc="left", fontsize=11)
-    return figure
 
 
 if __name__ == "__main__":
