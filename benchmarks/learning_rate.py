@@ -32,7 +32,7 @@ from tinystories.device import give_memory_back
 from tinystories.optim import BASE_WIDTH
 from tinystories.trainer import Trainer
 
-RATES = [2.5e-4, 5e-4, 1e-3, 2e-3, 4e-3, 8e-3]
+RATES = [2.5e-4, 5e-4, 1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2]
 HEAD_DIM = 32
 """Size of a head at every width, for attention logits grow with it."""
 INTERRUPTED = 130
