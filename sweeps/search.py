@@ -8,12 +8,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import optuna
 from optuna.exceptions import StorageInternalError
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.trial import FixedTrial, FrozenTrial, Trial, TrialState, create_trial
 from sqlalchemy.exc import SQLAlchemyError
 
 from sweeps.bayes import Bayes
@@ -27,6 +28,13 @@ REPEATS = 4
 """How many configurations the sampler may propose again before one of the untried is drawn at random."""
 STARTUP = 10
 """Trials that TPE draws evenly before it follows results: Optuna's default, but for any number of workers."""
+STATES: dict[Status, TrialState] = {
+    "completed": TrialState.COMPLETE,
+    "diverged": TrialState.COMPLETE,
+    "stopped": TrialState.PRUNED,
+    "failed": TrialState.FAIL,
+}
+"""What Optuna calls the ends of trials."""
 Key = tuple[int | float, ...]
 """The searched values of a configuration: what tells it from others."""
 
@@ -87,7 +95,9 @@ class Search:
         self._study.sampler = self._samplers["random"]
         self._candidates = Candidates(spec.space, self._random)
         self._bayes = Bayes(spec.evaluations)
-        self._trials: dict[str, Trial] = {}
+        self._storage = self._study._storage
+        self._ids: dict[str, int] = {}
+        """Of trials in the storage, by the name that they have here."""
         self._assignments: dict[str, Assignment] = {}
         self._outcomes: dict[Key, list[float] | None] = {}
         """Configurations that were proposed, with the final values of the first completed trial."""
@@ -99,7 +109,7 @@ class Search:
     def _recover(self, trial: FrozenTrial) -> None:
         if "trial_id" in trial.user_attrs:
             trial_id = trial.user_attrs["trial_id"]
-            self._add(trial_id, Trial(self._study, trial._trial_id), trial.user_attrs["assignment"])
+            self._add(trial_id, trial._trial_id, trial.user_attrs["assignment"])
             for evaluation, loss in trial.intermediate_values.items():
                 self._learn(trial_id, evaluation, loss)
             if trial.state == TrialState.FAIL:
@@ -108,11 +118,9 @@ class Search:
                 self._end(trial_id, trial.values if trial.state == TrialState.COMPLETE else None)
         elif trial.state == TrialState.RUNNING:
             self._study.tell(trial.number, state=TrialState.FAIL)  # a kill came before it was proposed
-        elif trial.state == TrialState.WAITING:
-            self._study.tell(self._study.ask(), state=TrialState.FAIL)  # or even before it was asked for
 
-    def _add(self, trial_id: str, trial: Trial, assignment: Assignment) -> None:
-        self._trials[trial_id] = trial
+    def _add(self, trial_id: str, storage_id: int, assignment: Assignment) -> None:
+        self._ids[trial_id] = storage_id
         self._assignments[trial_id] = assignment
         self._outcomes.setdefault(self._key(assignment), None)
         self._times[self._key(assignment)] += 1
@@ -154,13 +162,13 @@ class Search:
         return self._ask_for(self._promising()) if self._spec.method == "bayes" else self._ask_sampler()
 
     def _ask_sampler(self) -> Proposal:
-        random_phase = len(self._trials) < STARTUP
+        random_phase = len(self._ids) < STARTUP
         self._study.sampler = self._samplers["random" if random_phase else self._spec.method]
         for _ in range(REPEATS):
             trial = self._study.ask()
             assignment = self._space.draw(trial)
             if assignment is not None and (self._is_new(assignment) or self._spec.repeats == "new_seed"):
-                return self._propose(trial, self._with_own_seed(assignment))
+                return self._asked(trial, self._with_own_seed(assignment))
             self._answer(trial, self._outcomes[self._key(assignment)] if assignment else None)
         return self._ask_for(self._candidates.offer(self._is_new, None)[0])
 
@@ -185,25 +193,31 @@ class Search:
         Args:
             assignment: the searched parameters.
         """
-        return self._propose(self._enqueued(assignment), {**assignment, "seed": seed}, stage="confirm")
+        return self._ask_for(assignment, seed=seed, stage="confirm")
 
-    def _ask_for(self, assignment: Assignment) -> Proposal:
-        return self._propose(self._enqueued(assignment), self._with_own_seed(assignment))
-
-    def _enqueued(self, assignment: Assignment) -> Trial:
-        self._study.enqueue_trial(self._space.sampler_parameters(assignment))
-        trial = self._study.ask()
-        drawn = self._space.draw(trial)
+    def _ask_for(self, assignment: Assignment, *, seed: int | None = None, stage: Stage = "search") -> Proposal:
+        """Write a chosen configuration down, in one transaction: a commit costs more than the choice."""
+        fixed = FixedTrial(self._space.sampler_parameters(assignment))
+        drawn = self._space.draw(fixed)
         assert drawn == assignment
-        return trial
+        named = self._with_own_seed(assignment) if seed is None else {**assignment, "seed": seed}
+        proposal = Proposal(f"{len(self._ids):04d}", named, stage)
+        trial = create_trial(
+            state=TrialState.RUNNING,
+            params=fixed.params,
+            distributions=fixed.distributions,
+            user_attrs=_attributes(proposal),
+        )
+        self._add(proposal.trial_id, self._storage.create_new_trial(self._study._study_id, trial), named)
+        return proposal
 
-    def _propose(self, trial: Trial, assignment: Assignment, *, stage: Stage = "search") -> Proposal:
-        trial_id = f"{len(self._trials):04d}"
-        trial.set_user_attr("assignment", assignment)
-        trial.set_user_attr("stage", stage)
-        trial.set_user_attr("trial_id", trial_id)
-        self._add(trial_id, trial, assignment)
-        return Proposal(trial_id, assignment, stage)
+    def _asked(self, trial: Trial, assignment: Assignment) -> Proposal:
+        """Write down a configuration that the sampler chose; the trial's name comes last, and makes it proposed."""
+        proposal = Proposal(f"{len(self._ids):04d}", assignment)
+        for name, value in _attributes(proposal).items():
+            trial.set_user_attr(name, value)
+        self._add(proposal.trial_id, trial._trial_id, assignment)
+        return proposal
 
     def _answer(self, repeat: Trial, values: Sequence[float] | None) -> None:
         """Tell the sampler of a configuration that is not trained what its first trial gave; None: nothing."""
@@ -220,7 +234,7 @@ class Search:
         """
         if evaluation not in self._bayes.reported(trial_id):
             if not self._spec.pareto:
-                self._trials[trial_id].report(loss, evaluation)
+                self._storage.set_trial_intermediate_value(self._ids[trial_id], evaluation, loss)
             self._learn(trial_id, evaluation, loss)
 
     def forecast(self, trial_ids: Sequence[str]) -> dict[str, float]:
@@ -237,8 +251,7 @@ class Search:
         """
         final = {"completed": loss, "diverged": DIVERGED_LOSS}.get(status)
         values = None if final is None else [final] if second is None else [final, second]
-        state = None if values else TrialState.PRUNED if status == "stopped" else TrialState.FAIL
-        self._study.tell(self._trials[trial_id], values, state=state)
+        self._storage.set_trial_state_values(self._ids[trial_id], STATES[status], values)
         if status == "failed":
             self._avoid(trial_id)
         self._end(trial_id, values)
@@ -247,6 +260,10 @@ class Search:
         """Let the surrogate take a failure for a bad beginning, so that its region is not proposed at once again."""
         if not self._bayes.reported(trial_id):
             self._learn(trial_id, 1, DIVERGED_LOSS)
+
+
+def _attributes(proposal: Proposal) -> dict[str, Any]:
+    return {"assignment": proposal.assignment, "stage": proposal.stage, "trial_id": proposal.trial_id}
 
 
 def preview(spec: Spec) -> Iterable[Proposal]:
