@@ -178,7 +178,7 @@ class Ours(Contender):
         self._search = Search(replace(spec, seed=seed))
         eta, rungs = spec.early_terminate.eta, spec.rungs
         self._rule: SuccessiveHalving | ForecastHalving = (
-            ForecastHalving(eta=eta, rungs=rungs, forecast=self._search.forecast)
+            ForecastHalving(eta=eta, rungs=rungs, forecaster=self._search)
             if spec.early_terminate.type == "forecast"
             else SuccessiveHalving(eta=eta, rungs=rungs)
         )

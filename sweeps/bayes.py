@@ -13,15 +13,18 @@ START = 8
 """Trials spread evenly before the first that follows results; the same for any number of workers."""
 SPREAD = 3
 """Candidates among which each of them is the one farthest from all others: more would draw corners only."""
-RANDOM = 4
-"""Every so many trials one is drawn evenly after all, since a surrogate can be wrong for long."""
+RANDOM = 3
+"""Every so many trials one is drawn evenly after all, since a surrogate can be wrong for long.
+
+Source: BOHB's share, Falkner et al. 2018, arXiv:1807.01774, section 4.1.
+"""
 ROWS = 300
 """Numbers that the surrogate is fitted to; beyond them the trials that stopped earliest are left out, oldest first."""
 GROWTH = 1.15
 """Hyperparameters are fitted anew when there are so many times as many rows as at the last fit."""
 OUTLIER = 3.0
 """How far above the median a loss may lie, in deviations; what is worse or diverged is taken for this."""
-SPREAD_UNKNOWN = 0.1
+UNKNOWN_SCALE = 0.1
 """Deviation of log losses as long as all are equal."""
 
 
@@ -72,7 +75,19 @@ class Bayes:
         Raises:
             ValueError: no loss has been reported yet.
         """
-        return np.exp(self._center + self._scale * self._finals(trial_ids, None)[0])
+        mean, _ = self._finals(trial_ids, None)
+        return np.exp(self._center + self._scale * mean)
+
+    def chance_of_best(self, trial_id: str) -> float:
+        """Probability that a trial ends below the best forecast of all others; 1 if there are none."""
+        self._update()
+        others = [other for other in self._curve if other != trial_id]
+        if not others:
+            return 1.0
+        mean, covariance = self._finals([trial_id, *others], None)
+        best = int(mean[1:].argmin()) + 1
+        variance = covariance[0, 0] + covariance[best, best] - 2 * covariance[0, best]
+        return float(norm.cdf((mean[best] - mean[0]) / math.sqrt(max(variance, 1e-9))))
 
     def best(self) -> str | None:
         """The trial of the lowest forecast."""
@@ -167,7 +182,7 @@ class Bayes:
         known = sorted(columns)
         medians = [float(np.median(columns[at])) for at in known]
         self._center = float(np.median(columns[most]))
-        self._scale = 1.4826 * float(np.median(np.abs(np.array(columns[most]) - self._center))) or SPREAD_UNKNOWN
+        self._scale = 1.4826 * float(np.median(np.abs(np.array(columns[most]) - self._center))) or UNKNOWN_SCALE
         return [
             Curve(
                 features=self._trials[trial_id].features,

@@ -241,6 +241,10 @@ class Search:
         """The losses that trials will end with, or would have, as the surrogate expects them. [nat/token]"""
         return dict(zip(trial_ids, self._bayes.forecast(trial_ids).tolist(), strict=True))
 
+    def chance_of_best(self, trial_id: str) -> float:
+        """Probability that a trial ends below the best forecast of all others."""
+        return self._bayes.chance_of_best(trial_id)
+
     @_storage_errors()
     def tell(self, trial_id: str, status: Status, loss: float, second: float | None = None) -> None:
         """End a trial.
@@ -257,9 +261,8 @@ class Search:
         self._end(trial_id, values)
 
     def _avoid(self, trial_id: str) -> None:
-        """Let the surrogate take a failure for a bad beginning, so that its region is not proposed at once again."""
-        if not self._bayes.reported(trial_id):
-            self._learn(trial_id, 1, DIVERGED_LOSS)
+        """Let the surrogate take a failure for a bad end, so that its region is not proposed at once again."""
+        self._learn(trial_id, self._spec.evaluations, DIVERGED_LOSS)
 
 
 def _attributes(proposal: Proposal) -> dict[str, Any]:

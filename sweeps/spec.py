@@ -22,7 +22,8 @@ class Halving:
     """
 
     type: Rule = "asha"
-    """Who is best: asha, by the losses at the rung; forecast, by the final losses expected of them."""
+    """Who is best: asha, by the losses at the rung; forecast, by the final losses expected of them, and who may yet
+    end best goes on too."""
     eta: int = 3
     """Reduction factor."""
     min_iter: int = 1

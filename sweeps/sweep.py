@@ -106,7 +106,7 @@ class Sweep:
         if self.spec.pareto:
             return ParetoHalving(eta=rule.eta, rungs=rungs, second=self._second)
         if rule.type == "forecast":
-            return ForecastHalving(eta=rule.eta, rungs=rungs, forecast=self._search.forecast)
+            return ForecastHalving(eta=rule.eta, rungs=rungs, forecaster=self._search)
         return SuccessiveHalving(eta=rule.eta, rungs=rungs)
 
     def _recover(self) -> list[Proposal]:

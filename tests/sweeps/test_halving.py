@@ -1,0 +1,85 @@
+"""Stopping rules: ASHA against a plain reference, and by forecasts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sweeps.halving import DIVERGED_LOSS, ForecastHalving, SuccessiveHalving
+
+
+def reference_goes_on(reported: list[float], loss: float, eta: int) -> bool:
+    """The published rule: among all losses of the rung, this one included, is it in the best 1/eta?"""
+    return sum(other < loss for other in reported) < max(1, (len(reported) + 1) // eta)
+
+
+@given(losses=st.lists(st.floats(0, 10), min_size=1, max_size=60, unique=True), eta=st.integers(2, 4))
+def test_decisions_are_those_of_the_published_rule(losses: list[float], eta: int) -> None:
+    halving = SuccessiveHalving(eta=eta, rungs=(3,))
+    for number, loss in enumerate(losses):
+        expected = reference_goes_on(losses[:number], loss, eta)
+        assert halving.report(str(number), 3, loss) == expected
+
+
+def test_a_trial_goes_on_between_rungs_whatever_its_loss() -> None:
+    halving = SuccessiveHalving(eta=3, rungs=(1, 3))
+    halving.report("good", 1, 1.0)
+
+    assert halving.report("bad", 2, 9.0)
+    assert not halving.report("bad", 1, 9.0)
+
+
+def test_telling_a_rung_again_changes_nothing() -> None:
+    once, twice = (SuccessiveHalving(eta=2, rungs=(1,)) for _ in range(2))
+    for number, loss in enumerate((3.0, 1.0, 2.0, 4.0)):
+        twice.report(str(number), 1, loss)
+        assert once.report(str(number), 1, loss) == twice.report(str(number), 1, loss)
+
+
+class Counted(float):
+    """A loss that counts how often it is compared."""
+
+    comparisons = 0
+
+    def __lt__(self, other: float) -> bool:
+        Counted.comparisons += 1
+        return float.__lt__(self, other)
+
+
+def test_a_decision_takes_few_comparisons_however_many_trials_have_reached_the_rung() -> None:
+    halving = SuccessiveHalving(eta=3, rungs=(1,))
+    for number in range(1000):
+        halving.report(str(number), 1, Counted(number * 7919 % 1000))
+    Counted.comparisons = 0
+    halving.report("last", 1, Counted(500.5))
+
+    assert Counted.comparisons < 30
+
+
+@dataclass
+class Oracle:
+    chance: float
+
+    def forecast(self, trial_ids: Sequence[str]) -> dict[str, float]:
+        ends = {"early": 3.0, "late": 2.0, "diverged": 0.0}
+        return {trial_id: ends[trial_id] for trial_id in trial_ids}
+
+    def chance_of_best(self, trial_id: str) -> float:
+        return self.chance
+
+
+def test_a_trial_with_a_fair_chance_to_end_best_goes_on() -> None:
+    for chance, goes_on in ((0.4, True), (0.2, False)):
+        halving = ForecastHalving(eta=2, rungs=(1,), forecaster=Oracle(chance))
+        halving.report("late", 1, 5.0)
+        assert halving.report("early", 1, 4.0) == goes_on
+
+
+def test_a_forecast_ranks_by_the_end_and_promotes_no_diverged_trial() -> None:
+    halving = ForecastHalving(eta=2, rungs=(1,), forecaster=Oracle(chance=0.0))
+
+    assert halving.report("early", 1, 4.0)
+    assert halving.report("late", 1, 5.0)
+    assert not halving.report("early", 1, 4.0)
+    assert not halving.report("diverged", 1, DIVERGED_LOSS)
