@@ -12,7 +12,7 @@ from typing import Any
 
 import optuna
 from optuna.exceptions import StorageInternalError
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.samplers import TPESampler
 from optuna.study import StudyDirection
 from optuna.trial import FixedTrial, FrozenTrial, Trial, TrialState, create_trial
 from sqlalchemy.exc import SQLAlchemyError
@@ -88,11 +88,7 @@ class Search:
         # A fresh draw after a restart: the seed alone would propose the first trials again.
         seed = spec.seed + len(trials)
         self._random = random.Random(seed)
-        self._samplers: dict[str, BaseSampler] = {
-            "tpe": TPESampler(seed=seed, constant_liar=True, n_startup_trials=0),
-            "random": RandomSampler(seed),
-        }
-        self._study.sampler = self._samplers["random"]
+        self._study.sampler = TPESampler(seed=seed, constant_liar=True, n_startup_trials=0)  # asked by method tpe alone
         self._candidates = Candidates(spec.space, self._random)
         self._bayes = Bayes(spec.evaluations)
         self._storage = self._study._storage
@@ -159,27 +155,32 @@ class Search:
         for point in self._spec.points:
             if self._is_new(point):
                 return self._ask_for(point)
-        return self._ask_for(self._promising()) if self._spec.method == "bayes" else self._ask_sampler()
+        if self._spec.method == "tpe" and len(self._ids) >= STARTUP:
+            return self._ask_sampler()
+        offered = self._offered()
+        # Evenly drawn ones come first.
+        return self._ask_for(offered[self._choose(offered) if self._spec.method == "bayes" else 0])
 
     def _ask_sampler(self) -> Proposal:
-        random_phase = len(self._ids) < STARTUP
-        self._study.sampler = self._samplers["random" if random_phase else self._spec.method]
         for _ in range(REPEATS):
             trial = self._study.ask()
             assignment = self._space.draw(trial)
             if assignment is not None and (self._is_new(assignment) or self._spec.repeats == "new_seed"):
                 return self._asked(trial, self._with_own_seed(assignment))
             self._answer(trial, self._outcomes[self._key(assignment)] if assignment else None)
-        return self._ask_for(self._candidates.offer(self._is_new, None)[0])
+        return self._ask_for(self._offered()[0])
 
     def _is_new(self, assignment: Assignment) -> bool:
         return self._key(assignment) not in self._outcomes
 
-    def _promising(self) -> Assignment:
-        best = self._bayes.best()
+    def _offered(self) -> list[Assignment]:
+        """Configurations that may be proposed; some of them are near the best, if there is a model to say which."""
+        best = self._bayes.best() if self._spec.method == "bayes" else None
         wanted = (lambda _: True) if self._spec.repeats == "new_seed" else self._is_new
-        offered = self._candidates.offer(wanted, self._assignments[best] if best else None)
-        return offered[self._bayes.choose(self._candidates.features(offered))]
+        return self._candidates.offer(wanted, self._assignments[best] if best else None)
+
+    def _choose(self, offered: Sequence[Assignment]) -> int:
+        return self._bayes.choose(self._candidates.features(offered))
 
     def _with_own_seed(self, assignment: Assignment) -> Assignment:
         """A configuration that is repeated gets a seed that none of its trials has had."""
