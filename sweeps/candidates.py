@@ -33,15 +33,18 @@ class Candidates:
         self._low, span = points.min(axis=0), np.ptp(points, axis=0)
         self._span = np.where(span > 0, span, 1.0)
 
-    def offer(self, is_new: Callable[[Assignment], bool], best: Assignment | None) -> list[Assignment]:
+    def offer(
+        self, is_new: Callable[[Assignment], bool], best: Assignment | None = None, *, drawn: int = DRAWN
+    ) -> list[Assignment]:
         """At least one new configuration, evenly drawn ones first; all of them if the space is small.
 
         Args:
             is_new: whether a configuration was never proposed; true of at least one.
             best: whose neighbours are offered too.
+            drawn: how many are drawn evenly.
         """
         if self._space.size > DRAWN + NEAR:
-            draws: list[Assignment | None] = [self._space.sample(self._rng) for _ in range(DRAWN)]
+            draws: list[Assignment | None] = [self._space.sample(self._rng) for _ in range(drawn)]
             if best:
                 draws += [self._space.draw(_Near(self._rng, best)) for _ in range(NEAR)]
             if new := [draw for draw in draws if draw is not None and is_new(draw)]:

@@ -157,30 +157,30 @@ class Search:
                 return self._ask_for(point)
         if self._spec.method == "tpe" and len(self._ids) >= STARTUP:
             return self._ask_sampler()
-        offered = self._offered()
-        # Evenly drawn ones come first.
-        return self._ask_for(offered[self._choose(offered) if self._spec.method == "bayes" else 0])
+        return self._ask_for(self._promising() if self._spec.method == "bayes" else self._even())
 
     def _ask_sampler(self) -> Proposal:
         for _ in range(REPEATS):
             trial = self._study.ask()
             assignment = self._space.draw(trial)
-            if assignment is not None and (self._is_new(assignment) or self._spec.repeats == "new_seed"):
+            if assignment is not None and self._may_be_proposed(assignment):
                 return self._asked(trial, self._with_own_seed(assignment))
             self._answer(trial, self._outcomes[self._key(assignment)] if assignment else None)
-        return self._ask_for(self._offered()[0])
+        return self._ask_for(self._even())
 
     def _is_new(self, assignment: Assignment) -> bool:
         return self._key(assignment) not in self._outcomes
 
-    def _offered(self) -> list[Assignment]:
-        """Configurations that may be proposed; some of them are near the best, if there is a model to say which."""
-        best = self._bayes.best() if self._spec.method == "bayes" else None
-        wanted = (lambda _: True) if self._spec.repeats == "new_seed" else self._is_new
-        return self._candidates.offer(wanted, self._assignments[best] if best else None)
+    def _may_be_proposed(self, assignment: Assignment) -> bool:
+        return self._spec.repeats == "new_seed" or self._is_new(assignment)
 
-    def _choose(self, offered: Sequence[Assignment]) -> int:
-        return self._bayes.choose(self._candidates.features(offered))
+    def _even(self) -> Assignment:
+        return self._candidates.offer(self._may_be_proposed, drawn=1)[0]
+
+    def _promising(self) -> Assignment:
+        best = self._bayes.best()
+        offered = self._candidates.offer(self._may_be_proposed, self._assignments[best] if best else None)
+        return offered[self._bayes.choose(self._candidates.features(offered))]
 
     def _with_own_seed(self, assignment: Assignment) -> Assignment:
         """A configuration that is repeated gets a seed that none of its trials has had."""

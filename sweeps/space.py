@@ -190,7 +190,15 @@ class Space:
 
     def heads_for(self, width: int) -> tuple[int, ...]:
         """The allowed numbers of heads for a width."""
-        return tuple(heads for heads in self._values("heads") if self.limits.allow_heads(width, heads))
+        if width not in self._heads:
+            heads = self._values("heads")
+            self._heads[width] = tuple(count for count in heads if self.limits.allow_heads(width, count))
+        return self._heads[width]
+
+    @cached_property
+    def _heads(self) -> dict[int, tuple[int, ...]]:
+        """What `heads_for` has answered."""
+        return {}
 
     @cached_property
     def shapes(self) -> tuple[dict[str, int], ...]:
