@@ -13,7 +13,7 @@ from pathlib import Path
 from sweeps.results import RunFolder, read_curves, read_results
 from tinystories import storage
 
-COLUMNS = ("config", "depth", "width", "heads", "learning_rate", "tokens", "flops", "seconds", "val_loss")
+COLUMNS = ("config", "depth", "width", "heads", "learning_rate", "tokens", "val_loss")
 
 
 def main() -> None:
@@ -29,7 +29,7 @@ def main() -> None:
         for at in curves.get(trial.trial_id, []):
             loss = f"{at.val_loss:.4f}" if at.usable else "nan"
             shape = (trial.trial_id, trial.depth, trial.width, trial.heads, f"{trial.learning_rate:.6g}")
-            writer.writerow((*shape, at.tokens, f"{at.flops:.6g}", f"{at.seconds:.3f}", loss))
+            writer.writerow((*shape, at.tokens, loss))
     storage.write(str(out), gzip.compress(text.getvalue().encode(), mtime=0))
 
 

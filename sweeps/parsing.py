@@ -116,7 +116,7 @@ def _check_settings(spec: Spec) -> None:
             raise ValueError(f"{name} {getattr(spec, name)} must be at least 0")
     if spec.early_terminate and not spec.rungs:
         raise ValueError(
-            f"early_terminate.min_iter {spec.early_terminate.min_iter} must be below "
+            f"early_terminate.min_iter {spec.early_terminate.min_iter or 1} must be below "
             f"trial.evaluations {spec.evaluations}, or no trial is ever stopped"
         )
     if spec.pareto == "flops" and spec.trial["axis"] != "tokens":

@@ -64,6 +64,10 @@ def test_rungs_are_powers_of_eta_below_the_full_run() -> None:
     assert Halving(eta=2, min_iter=2).rungs(9) == (2, 4, 8)
 
 
+def test_the_first_rung_is_at_a_ninth_unless_it_is_given() -> None:
+    assert [Halving(eta=3).rungs(evaluations) for evaluations in (4, 9, 27)] == [(1, 3), (1, 3), (3, 9)]
+
+
 def test_a_name_may_look_like_a_number(tmp_path: Path) -> None:
     file = tmp_path / "sweep.yaml"
     file.write_text(yaml.safe_dump(minimal()))
@@ -163,6 +167,10 @@ def test_a_number_of_trials_for_a_gpu_that_means_nothing_is_refused(value: str |
         ({"early_terminate": {"type": "median"}}, "early_terminate.type 'median' is not one of asha, forecast"),
         ({"early_terminate": {"type": "asha", "eta": 1}}, "eta 1 must be at least 2"),
         ({"early_terminate": {"type": "asha", "min_iter": 9}}, "min_iter 9 must be below trial.evaluations 9"),
+        (
+            {"early_terminate": {}, "trial": {"tokens": "20k", "evaluations": 1}},
+            "early_terminate.min_iter 1 must be below trial.evaluations 1",
+        ),
         ({"wandb": "maybe"}, "wandb 'maybe' is not one of auto, online, offline, disabled"),
         ({"data": 3}, "data 3"),
         ({"data": {"stories": 0}}, "data.stories 0 must be above 0"),

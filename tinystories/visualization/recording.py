@@ -97,7 +97,7 @@ def read_recording(folder: Path) -> Recording:
         axis, budget, evaluations = _budget(spec["trial"])
         halving = spec.get("early_terminate") or {}
         eta = int(halving.get("eta", 3))
-        rungs = _rungs(int(halving.get("min_iter", 1)), eta, evaluations) if halving else ()
+        rungs = _rungs(int(halving.get("min_iter") or max(1, evaluations // 9)), eta, evaluations) if halving else ()
     with _reading(folder / "curves.csv") as file:
         curves, bits_per_nat = _curves(_rows(file), axis)
     with _reading(folder / "results.csv") as file:
