@@ -113,7 +113,7 @@ def _jobs(name: str, axis: Axis, workers: int, options: argparse.Namespace) -> l
         Job(name, axis, workers, contender, budget, seed)
         for contender in options.contenders
         for budget in (options.budgets if CONTENDERS[contender].per_budget else longest)
-        for seed in range(min(options.seeds, CONTENDERS[contender].most_seeds or options.seeds))
+        for seed in _seeds(options, CONTENDERS[contender].most_seeds)
     ]
 
 
@@ -141,6 +141,11 @@ def _installed(contender: str) -> bool:
     return contender not in NEEDS or importlib.util.find_spec(NEEDS[contender]) is not None
 
 
+def _seeds(options: argparse.Namespace, most: int | None) -> range:
+    first: int = options.first_seed
+    return range(first, first + min(options.seeds, most or options.seeds))
+
+
 def _options() -> argparse.Namespace:
     """The command line, checked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -153,6 +158,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--workers", nargs="+", type=_count, default=[1, 8, 64], help="default: 1 8 64")
     parser.add_argument("--budgets", nargs="+", type=_budget, default=[5, 10, 20, 50], help="default: 5 10 20 50")
     parser.add_argument("--seeds", type=_count, default=30, help="searches of each (default: 30)")
+    parser.add_argument(
+        "--first-seed", type=int, default=0, help="fresh seeds for a choice made on others (default: 0)"
+    )
     parser.add_argument("--jobs", type=_count, default=cores, help=f"processes (default: {cores})")
     parser.add_argument("--json", type=Path, help="file for the records")
     parser.add_argument("--picture", type=Path, help="file for the picture, a PNG")

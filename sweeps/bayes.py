@@ -19,7 +19,7 @@ RANDOM = 3
 Source: BOHB's share, Falkner et al. 2018, arXiv:1807.01774, section 4.1.
 """
 ROWS = 300
-"""Numbers that the surrogate is fitted to; beyond them the trials that stopped earliest are left out, oldest first."""
+"""Numbers that the surrogate is fitted to; beyond them trials are left out, those that stopped earliest first."""
 GROWTH = 1.15
 """Hyperparameters are fitted anew when there are so many times as many rows as at the last fit."""
 OUTLIER = 3.0
@@ -34,6 +34,8 @@ class _Trial:
     losses: dict[int, float] = field(default_factory=dict)
     """By evaluation; infinite where it diverged."""
     running: bool = True
+    reported: int = 0
+    """Number of its last report among all."""
 
 
 class Bayes:
@@ -51,6 +53,7 @@ class Bayes:
         self._fitted_rows = 0
         self._center, self._scale = 0.0, 1.0
         self._stale = False
+        self._reports = 0
 
     def add(self, trial_id: str, features: Array) -> None:
         """A trial begins."""
@@ -58,7 +61,9 @@ class Bayes:
 
     def report(self, trial_id: str, evaluation: int, loss: float) -> None:
         """Take in an evaluation; an infinite loss says that the trial diverged."""
-        self._trials[trial_id].losses[evaluation] = loss
+        trial = self._trials[trial_id]
+        trial.losses[evaluation] = loss
+        trial.reported = self._reports = self._reports + 1
         self._stale = True
 
     def reported(self, trial_id: str) -> dict[int, float]:
@@ -160,12 +165,29 @@ class Bayes:
         self._stale = False
 
     def _kept(self) -> list[str]:
-        """The trials that the surrogate sees: all, or those that went farthest and the newest."""
+        """The trials that the surrogate sees: all, or those that went farthest, and running ones that just reported.
+
+        Ended and running ones have half of the rows each, and what the others leave.
+        """
         known = {trial_id: trial for trial_id, trial in self._trials.items() if trial.losses}
-        order = sorted(known, key=lambda name: (known[name].running, len(known[name].losses), name), reverse=True)
-        ends = np.cumsum([min(TERMS, len(known[trial_id].losses)) for trial_id in order])
-        kept = set(order[: int((ends <= ROWS).sum())])
+        running = sorted((name for name in known if known[name].running), key=lambda name: -known[name].reported)
+        ended = sorted((name for name in known if not known[name].running), key=self._worth, reverse=True)
+        rows = {trial_id: min(TERMS, len(trial.losses)) for trial_id, trial in known.items()}
+        kept: set[str] = set()
+        left = ROWS
+        for names, most in ((ended, ROWS // 2), (running, ROWS), (ended, ROWS)):
+            for name in names:
+                if name in kept:
+                    continue
+                if rows[name] > left or ROWS - left >= most:
+                    break
+                kept.add(name)
+                left -= rows[name]
         return [trial_id for trial_id in known if trial_id in kept]
+
+    def _worth(self, trial_id: str) -> tuple[bool, int, str]:
+        losses = self._trials[trial_id].losses
+        return any(map(math.isfinite, losses.values())), len(losses), trial_id
 
     def _curves(self, kept: Sequence[str]) -> list[Curve]:
         """Log losses, standardised by median and deviation where most trials were, outliers drawn in."""

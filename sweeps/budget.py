@@ -8,6 +8,8 @@ from pathlib import Path
 
 from tinystories import storage
 
+UPDATE_SECONDS = 10
+"""Time that a killed run forgets at most, besides what lies between two reports. [s]"""
 SECONDS = 3600
 """In an hour. [s/h]"""
 
@@ -59,6 +61,7 @@ class Meter:
         if path.exists():
             self._earlier |= json.loads(path.read_text())
         self._started = clock()
+        self._saved = self._started
         self._held: dict[str, float] = {}
         self._ended_gpu_seconds = 0.0
 
@@ -94,7 +97,13 @@ class Meter:
             return f"--budget {budget.money:g}"
         return None
 
+    def update(self) -> None:
+        """Remember the count from time to time, for a run that is killed."""
+        if self._clock() - self._saved >= UPDATE_SECONDS:
+            self.save()
+
     def save(self) -> None:
         """Remember the count for the next run."""
+        self._saved = self._clock()
         count = {"seconds": round(self.seconds, 1), "gpu_seconds": round(self.gpu_hours * SECONDS, 1)}
         storage.write(str(self._path), (json.dumps(count) + "\n").encode())

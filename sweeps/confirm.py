@@ -9,7 +9,7 @@ from itertools import count, islice
 import numpy as np
 from scipy.special import stdtrit
 
-from sweeps.results import Configuration, Result, ranked
+from sweeps.results import Configuration, Result, mean_loss, ranked
 from sweeps.spec import Spec
 
 CONFIDENCE = 0.95
@@ -31,7 +31,7 @@ class Confirmed:
     @property
     def mean(self) -> float:
         """Of the losses; infinite if a seed diverged or failed. [nat/token]"""
-        return float(np.mean(self.losses)) if len(self.losses) == len(self.results) else math.inf
+        return mean_loss(self.results)
 
     @property
     def half_width(self) -> float:
@@ -48,7 +48,9 @@ class Confirmed:
         return self.results[0].shape
 
     def overlaps(self, other: "Confirmed") -> bool:
-        """Whether the intervals of both means have a loss in common."""
+        """Whether the intervals of both means have a loss in common; never where a seed diverged or failed."""
+        if math.isinf(self.mean) or math.isinf(other.mean):
+            return False
         return abs(self.mean - other.mean) <= self.half_width + other.half_width
 
 
@@ -81,26 +83,34 @@ def wanted(
     begun = {(result.configuration, result.seed) for result in results if result.stage == "confirm"} | set(running)
     trials = []
     for configuration, result in finalists.items():
-        new = (seed for seed in count(spec.seed + 1) if (configuration, seed) not in used)
+        first = spec.trial.get("seed", spec.seed)
+        new = (seed for seed in count(first + 1) if (configuration, seed) not in used)
         seeds = islice(new, spec.confirm.seeds)
         trials += [(result, seed) for seed in seeds if (configuration, seed) not in begun]
     return trials
 
 
 def left(spec: Spec, results: Sequence[Result]) -> int:
-    """Trials that have not ended yet."""
-    searched = sum(result.stage == "search" for result in results)
-    return max(0, spec.trials - searched) or len(wanted(spec, results))
+    """Trials that have not ended yet; as long as the search goes on, all that may confirm it count."""
+    searching = spec.trials - sum(result.stage == "search" for result in results)
+    return searching + spec.trials_in_all - spec.trials if searching > 0 else len(wanted(spec, results))
 
 
-def verdict(groups: Sequence[Confirmed]) -> str:
-    """Which configuration is best, or which cannot be told apart, in one sentence."""
+def verdict(groups: Sequence[Confirmed], seeds: int) -> str:
+    """Which configuration is best, or which cannot be told apart, in one sentence.
+
+    Args:
+        seeds: that each configuration is to have; there is no verdict before.
+    """
+    if any(len(group.results) < seeds for group in groups):
+        ended = sum(len(group.results) for group in groups)
+        return f"No verdict yet: {ended} confirming trials have ended, and not all configurations have {seeds}."
     best, *others = groups
     if math.isinf(best.mean):
         return "Not confirmed: of every configuration a seed diverged or failed."
-    seeds = f"{len(best.losses)} new seeds"
+    told = f"{len(best.losses)} new seeds"
     tied = [group for group in others if group.overlaps(best)]
     if not tied:
-        return f"Confirmed with {seeds}: {best.shape}, {best.mean:.4f} ± {best.half_width:.4f} nat/token."
+        return f"Confirmed with {told}: {best.shape}, {best.mean:.4f} ± {best.half_width:.4f} nat/token."
     names = " and ".join(f"{group.shape} ({group.mean:.4f} ± {group.half_width:.4f})" for group in (best, *tied))
-    return f"A tie after {seeds} each: {names}: their intervals overlap, so these trials do not tell which is best."
+    return f"A tie after {told} each: {names}: their intervals overlap, so these trials do not tell which is best."

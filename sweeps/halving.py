@@ -3,6 +3,7 @@
 import math
 from bisect import bisect_left, insort
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Protocol
 
 DIVERGED_LOSS = 100.0
@@ -12,7 +13,7 @@ Finite, because a NaN leaves an Optuna trial RUNNING for ever; far above ln(65,5
 evenly among as many tokens as a uint16 file can hold, so that no honest trial ranks behind it.
 """
 RECENT = 300
-"""Trials of a rung, the latest, that a forecast ranks: more would cost time and hardly move the best 1/eta."""
+"""Trials of a rung, the latest, that a forecast or a front ranks: more would cost time and hardly change the rank."""
 CHANCE = 0.3
 """A trial that beats the best forecast with this probability goes on whatever its rank. Measured: on recorded curves
 that cross, the best trial is stopped less often, and nothing is lost on others."""
@@ -105,7 +106,7 @@ class ForecastHalving:
             return False
         if self._forecaster.chance_of_best(trial_id) > CHANCE:
             return True
-        others = [other for other in self._reached[evaluation] if other != trial_id]
-        finals = self._forecaster.forecast([*others[1 - RECENT :], trial_id])
+        latest = [other for other in islice(reversed(self._reached[evaluation]), RECENT) if other != trial_id]
+        finals = self._forecaster.forecast([*latest, trial_id])
         better = sum(final < finals[trial_id] for final in finals.values())
         return better < max(1, len(finals) // self.eta)

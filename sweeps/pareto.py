@@ -1,9 +1,11 @@
 """Two objectives at once, loss and size or compute: which trials no other beats in both, and ASHA's rule for them."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 
 import numpy as np
 
+from sweeps.halving import RECENT
 from sweeps.results import Result
 from sweeps.spec import Objective
 
@@ -26,8 +28,8 @@ def front(results: Iterable[Result], objective: Objective) -> list[Result]:
 class ParetoHalving:
     """ASHA for two objectives: at each rung, trials are ranked by how many others beat them in both.
 
-    A trial goes on if fewer than max(1, n // eta) of the n trials that reached the rung are ranked before it, so
-    those that no other beats always do, however small or large they are.
+    A trial is compared with the latest `RECENT` that reached the rung. It goes on if fewer than max(1, n // eta) of
+    these n are ranked before it, so those that no other beats always do, however small or large they are.
 
     Source: the rank is that of Fonseca & Fleming 1993 (MOGA); ASHA on such ranks, Schmucker et al. 2021,
     arXiv:2106.12639, who sort by fronts instead.
@@ -53,9 +55,11 @@ class ParetoHalving:
         self.record(trial_id, evaluation, loss)
         if evaluation not in self._losses:
             return True
-        losses = self._losses[evaluation]
+        reached = self._losses[evaluation]
+        latest = [other for other in islice(reversed(reached), RECENT) if other != trial_id]
+        losses = {other: reached[other] for other in (*latest, trial_id)}
         beaten = beaten_by(np.array(list(losses.values())), np.array([self._second[trial_id] for trial_id in losses]))
-        own = beaten[list(losses).index(trial_id)]
+        own = beaten[-1]
         return bool((beaten < own).sum() < max(1, len(losses) // self.eta))
 
 

@@ -127,6 +127,8 @@ def _check_settings(spec: Spec) -> None:
         raise ValueError(f"early_terminate.type {spec.early_terminate.type}: with pareto {spec.pareto}, allowed: asha")
     if spec.pareto and spec.confirm:
         raise ValueError(f"pareto {spec.pareto}: there is no single best to confirm; leave confirm out")
+    if spec.confirm and "seed" in spec.space.parameters:
+        raise ValueError("confirm: the seed is searched; fix it under trial, or leave confirm out")
     if spec.repeats == "new_seed" and "seed" in spec.space.parameters:
         raise ValueError("repeats new_seed: the seed is searched; allowed then: answer")
     spec.largest_trial(vocab_size=1)  # makes all shapes' configurations, and so checks what trials share

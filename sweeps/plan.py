@@ -61,7 +61,8 @@ def show(
     console.print()
     console.print(_parts_table(parts(spec, costs), spec, price))
     console.print(
-        f"Trials are those expected if what has been seen says nothing of what follows; a time is that of one slot, "
+        f"Trials are those that plain ASHA is expected to let pass if they come in no order; forecasts and fronts let "
+        f"some more pass. A time is that of one slot, "
         f"at {speed:.1e} FLOP/s: {source}.",
         soft_wrap=True,
     )

@@ -118,7 +118,8 @@ def read_table(path: Path, spec: Spec) -> Table:
     rows = _sweep_rows(path) if path.is_dir() else _csv_rows(path)
     renamed = {} if path.is_dir() else spec.replay
     axis = spec.trial["axis"]
-    needed = ("config", *spec.space.parameters, axis, spec.metric)
+    second = ("flops",) if spec.pareto == "flops" and axis != "flops" else ()
+    needed = ("config", *spec.space.parameters, axis, spec.metric, *second)
     columns = {name: renamed.get(name, name) for name in (*needed, *AXES)}
     runs: dict[str, list[Row]] = {}
     for raw in rows:
@@ -137,16 +138,17 @@ def read_table(path: Path, spec: Spec) -> Table:
         raise ValueError(f"{path}: {error}") from None
     valid = [record for record in records if _is_valid(record, spec)]
     if not valid:
-        raise ValueError(f"{path}: none of its {len(records)} runs has a shape whose heads divide the width")
+        raise ValueError(
+            f"{path}: none of its {len(records)} runs has a shape whose heads divide the width, within the limits"
+        )
     return Table(valid, invalid=len(records) - len(valid))
 
 
 def _is_valid(record: Record, spec: Spec) -> bool:
-    try:
-        spec.trial_config(record.parameters)
-    except ValueError:
-        return False
-    return True
+    """Whether its heads divide its width and its shape keeps to the limits."""
+    shape = {**spec.space.fixed, **record.parameters}
+    heads_fit = spec.space.limits.allow_heads(int(shape["width"]), int(shape["heads"]))
+    return heads_fit and spec.space.allows(shape)
 
 
 def _record(config: str, rows: list[Row], spec: Spec) -> Record:
@@ -208,7 +210,7 @@ def play(sweep: Sweep, table: Table, *, workers: int, clock: Clock) -> None:
         nonlocal begun
         while len(due) < workers and not table.exhausted and (trial := sweep.propose()):
             record = table.take({name: getattr(trial.config, name) for name in spec.space.parameters})
-            trial.config = spec.trial_config(record.parameters)
+            sweep.stand_for(trial.trial_id, spec.trial_config(record.parameters))
             heapq.heappush(due, (clock.now + seconds(record, 1), begun, trial, record, 1))
             begun += 1
 

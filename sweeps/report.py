@@ -22,9 +22,8 @@ LEADERS = 10
 
 def leaderboard(best: Sequence[Result], price: Budget) -> Table:
     """Trials in their order, the lowest loss in bold; fits into 80 columns."""
-    priced = price.cost_per_hour is not None
-    table = Table(box=None, padding=(0, 1 if priced else 2, 0, 0), header_style="dim")
-    cost = ("cost",) if priced else ()
+    cost = () if price.cost_per_hour is None else ("cost",)
+    table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim")
     headings = ("trial", "depth", "width", "heads", "params", "tokens", "val_loss", "val_bpb", "GPU-h", *cost, "status")
     for heading in headings:
         table.add_column(heading, justify="left" if heading == "status" else "right", no_wrap=True)
@@ -112,11 +111,14 @@ def show_ranking(spec: Spec, results: Sequence[Result], console: Console, price:
     console.print(conclusion(results), style="bold", soft_wrap=True)
     if usable:
         console.print(fairness(spec), soft_wrap=True)
+    searched = sum(result.stage == "search" for result in results)
+    if spec.run_cap > spec.trials == searched:
+        console.print(f"All {searched} configurations of the space have been tried; run_cap {spec.run_cap} is more.")
     if spec.pareto and best:
         console.print(compromise(best, spec.pareto), style="bold", soft_wrap=True)
     if groups := confirmed(results):
         console.print(confirmation(groups))
-        console.print(verdict(groups), style="bold", soft_wrap=True)
+        console.print(verdict(groups, spec.confirm.seeds if spec.confirm else 2), style="bold", soft_wrap=True)
     return 0 if usable else 1
 
 

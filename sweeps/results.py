@@ -6,7 +6,7 @@
 |---|---|
 | trial_id | name of the trial, in the order of proposal |
 | stage | search, or confirm: a finalist again with another seed |
-| status | completed: full budget; stopped: by ASHA; failed: an error; diverged: NaN, or loss far above its start |
+| status | completed: full budget; stopped: at a rung; failed: an error; diverged: NaN, or loss far above its start |
 | depth, width, heads, learning_rate, seed | the configuration; learning_rate is the one at width 256 |
 | parameters, non_embedding_parameters | sizes in closed form |
 | tokens, flops, seconds | spent on training; seconds over all resumes |
@@ -24,7 +24,7 @@ import fcntl
 import io
 import math
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -87,14 +87,23 @@ class Result:
         return f"depth {self.depth}, width {self.width}, heads {self.heads}"
 
 
+def mean_loss(results: Sequence[Result]) -> float:
+    """Mean of the best losses of one configuration's trials; infinite if one of them did not run to its end."""
+    if any(result.status != "completed" for result in results):
+        return math.inf
+    return fmean(result.best_val_loss for result in results)
+
+
 def ranked(results: Iterable[Result]) -> list[Result]:
     """Usable trials, best first; those that confirm lead, in the order of their configurations' means."""
+    results = list(results)
+    groups: dict[Configuration, list[Result]] = {}
+    for result in results:
+        if result.stage == "confirm":
+            groups.setdefault(result.configuration, []).append(result)
+    means = {configuration: mean_loss(group) for configuration, group in groups.items()}
     usable = sorted((result for result in results if result.usable), key=lambda result: result.rank)
     confirming = [result for result in usable if result.stage == "confirm"]
-    means = {
-        key: fmean(result.best_val_loss for result in confirming if result.configuration == key)
-        for key in {result.configuration for result in confirming}
-    }
     searching = [result for result in usable if result.stage == "search"]
     return sorted(confirming, key=lambda result: means[result.configuration]) + searching
 

@@ -79,10 +79,10 @@ def _amount(text: str) -> float:
 
 
 def _workers(text: str) -> int:
-    workers = int(text)
-    if workers < 1:
-        raise argparse.ArgumentTypeError(f"{text} must be at least 1")
-    return workers
+    workers = _amount(text)
+    if workers != int(workers):
+        raise argparse.ArgumentTypeError(f"{text} must be a whole number")
+    return int(workers)
 
 
 def _command() -> str:
@@ -136,8 +136,15 @@ def _prepare(options: argparse.Namespace, stack: ExitStack) -> Session | int:
         claim.claim(folder, raw, data, location)
         results = read_results(folder.results)
         if not confirm.left(spec, results):
+            _settle(spec, folder, mirror, data)
             return report.show_result(spec, results, folder, Console(), budget)
         return _start(options, spec, folder, mirror, data, stack, budget)
+
+
+def _settle(spec: Spec, folder: RunFolder, mirror: Mirror, data: Data) -> None:
+    """Leave no trial of a finished sweep running in Optuna: a kill may have come before it was told."""
+    tracker = Tracker.open("disabled", sweep=spec.name, folder=folder.root, project=spec.project)
+    Sweep(spec, folder, vocab_size=data.vocab_size, tracker=tracker, checkpoints=mirror.checkpoints).abandon()
 
 
 def _budget(options: argparse.Namespace) -> Budget:
@@ -153,6 +160,9 @@ def _replay(options: argparse.Namespace, spec: Spec, vocabulary: int, budget: Bu
     """The sweep on recorded curves; its files go with it. Returns the exit status."""
     spec = replace(spec, confirm=None)  # a table holds no new seeds
     table, clock, console = replay.read_table(options.replay, spec), replay.Clock(), Console()
+    limited = budget != Budget(cost_per_hour=budget.cost_per_hour)
+    if limited and not all("seconds" in record.costs for record in table.records):
+        raise ValueError(f"--replay {options.replay} has no seconds, so --hours, --gpu-hours and --budget mean nothing")
     with tempfile.TemporaryDirectory() as folder:
         sweep = Sweep(
             spec,
@@ -172,8 +182,10 @@ def _replay(options: argparse.Namespace, spec: Spec, vocabulary: int, budget: Bu
         f"{table.inexact} of {len(results)} trials were answered by the nearest recorded configuration.",
         soft_wrap=True,
     )
+    if used_up := sweep.meter.used_up:
+        console.print(f"{used_up} is used up with {confirm.left(spec, results)} trials left.")
     if table.invalid:
-        console.print(f"Left out: {table.invalid} recorded runs whose heads do not divide their width.")
+        console.print(f"Left out: {table.invalid} recorded runs whose shape is not valid within the limits.")
     if table.cut_short:
         console.print(f"{table.cut_short} trials ended early, where their record ends.")
     if table.exhausted and not sweep.done:

@@ -1,9 +1,10 @@
 """Which trials run, with every trial on record in an Optuna study. Knows nothing of Ray; the only optuna module."""
 
+import itertools
 import logging
 import math
 import random
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ from sweeps.spec import Spec
 
 REPEATS = 4
 """How many configurations the sampler may propose again before one of the untried is drawn at random."""
+REDRAWS = 8
+"""Even draws of which the first new one is proposed; only if none is new are all configurations looked through."""
 STARTUP = 10
 """Trials that TPE draws evenly before it follows results: Optuna's default, but for any number of workers."""
 STATES: dict[Status, TrialState] = {
@@ -69,9 +72,9 @@ def _open_study(storage: Path | None, objectives: int) -> optuna.Study:
 class Search:
     """The Optuna study behind a sweep: asks for new configurations, tells what became of them.
 
-    Every trial that was asked for ends as COMPLETE, PRUNED (with its intermediate values) or FAIL. The study is
-    on disk after every call, so a driver that is killed leaves its unfinished trials RUNNING there, and
-    `unfinished` hands them to the next one.
+    Every trial that was asked for ends as COMPLETE, PRUNED (with its intermediate values; Optuna has none for two
+    objectives) or FAIL. The study is on disk after every call, so a driver that is killed leaves its unfinished
+    trials RUNNING there, and `unfinished` hands them to the next one.
 
     Args:
         spec: what is searched, and how.
@@ -97,8 +100,10 @@ class Search:
         self._assignments: dict[str, Assignment] = {}
         self._outcomes: dict[Key, list[float] | None] = {}
         """Configurations that were proposed, with the final values of the first completed trial."""
-        self._times: Counter[Key] = Counter()
-        """How many trials each of them has had."""
+        self._seeds: dict[Key, set[int]] = defaultdict(set)
+        """The seeds that each of them has had."""
+        self._ended: dict[str, bool] = {}
+        """Ended trials, and whether they failed."""
         for trial in trials:
             self._recover(trial)
 
@@ -108,6 +113,8 @@ class Search:
             self._add(trial_id, trial._trial_id, trial.user_attrs["assignment"])
             for evaluation, loss in trial.intermediate_values.items():
                 self._learn(trial_id, evaluation, loss)
+            if trial.state.is_finished():
+                self._ended[trial_id] = trial.state == TrialState.FAIL
             if trial.state == TrialState.FAIL:
                 self._avoid(trial_id)
             if trial.state.is_finished():
@@ -119,7 +126,7 @@ class Search:
         self._ids[trial_id] = storage_id
         self._assignments[trial_id] = assignment
         self._outcomes.setdefault(self._key(assignment), None)
-        self._times[self._key(assignment)] += 1
+        self._seeds[self._key(assignment)].add(self._spec.trial_config(assignment).seed)
         self._bayes.add(trial_id, self._candidates.features([assignment])[0])
 
     def _learn(self, trial_id: str, evaluation: int, loss: float) -> None:
@@ -163,10 +170,19 @@ class Search:
         for _ in range(REPEATS):
             trial = self._study.ask()
             assignment = self._space.draw(trial)
-            if assignment is not None and self._may_be_proposed(assignment):
+            if assignment is not None and self._may_be_proposed(assignment) and not self._near_failure(assignment):
                 return self._asked(trial, self._with_own_seed(assignment))
-            self._answer(trial, self._outcomes[self._key(assignment)] if assignment else None)
-        return self._ask_for(self._even())
+            self._answer(trial, self._outcomes.get(self._key(assignment)) if assignment else None)
+        offered = self._candidates.offer(self._may_be_proposed, drawn=REDRAWS)
+        return self._ask_for(next((other for other in offered if not self._near_failure(other)), offered[0]))
+
+    def _near_failure(self, assignment: Assignment) -> bool:
+        """Whether the nearest trial that has ended failed: Optuna itself does not look at failures."""
+        if not any(self._ended.values()):
+            return False
+        known = self._candidates.features([self._assignments[trial_id] for trial_id in self._ended])
+        away = ((known - self._candidates.features([assignment])) ** 2).sum(axis=1)
+        return list(self._ended.values())[int(away.argmin())]
 
     def _is_new(self, assignment: Assignment) -> bool:
         return self._key(assignment) not in self._outcomes
@@ -175,7 +191,7 @@ class Search:
         return self._spec.repeats == "new_seed" or self._is_new(assignment)
 
     def _even(self) -> Assignment:
-        return self._candidates.offer(self._may_be_proposed, drawn=1)[0]
+        return self._candidates.offer(self._may_be_proposed, drawn=REDRAWS)[0]
 
     def _promising(self) -> Assignment:
         best = self._bayes.best()
@@ -184,8 +200,8 @@ class Search:
 
     def _with_own_seed(self, assignment: Assignment) -> Assignment:
         """A configuration that is repeated gets a seed that none of its trials has had."""
-        earlier = self._times[self._key(assignment)]
-        return {**assignment, "seed": self._spec.trial_config(assignment).seed + earlier} if earlier else assignment
+        used, first = self._seeds[self._key(assignment)], self._spec.trial_config(assignment).seed
+        return {**assignment, "seed": next(s for s in itertools.count(first) if s not in used)} if used else assignment
 
     @_storage_errors()
     def ask_again(self, assignment: Assignment, *, seed: int) -> Proposal:
@@ -257,6 +273,7 @@ class Search:
         final = {"completed": loss, "diverged": DIVERGED_LOSS}.get(status)
         values = None if final is None else [final] if second is None else [final, second]
         self._storage.set_trial_state_values(self._ids[trial_id], STATES[status], values)
+        self._ended[trial_id] = status == "failed"
         if status == "failed":
             self._avoid(trial_id)
         self._end(trial_id, values)
@@ -271,7 +288,7 @@ def _attributes(proposal: Proposal) -> dict[str, Any]:
 
 
 def preview(spec: Spec) -> Iterable[Proposal]:
-    """The configurations that a sweep would begin with; without results, later ones are drawn at random too."""
+    """The configurations that a sweep would begin with; without results, later ones are as uninformed as the first."""
     search = Search(spec)
     for _ in range(spec.trials):
         yield search.ask()

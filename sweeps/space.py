@@ -182,7 +182,8 @@ class Space:
                 within = f" within {self.limits}" if str(self.limits) else ""
                 raise ValueError(f"width {width} is not divisible by any of the allowed heads{within}: {allowed}")
         if not self.shapes:
-            raise ValueError(f"no shape is left: limits {self.limits or 'none'}; widths need heads that divide them")
+            cause = f"within limits {self.limits}" if str(self.limits) else "whose heads divide its width"
+            raise ValueError(f"no shape is left {cause}")
 
     def _values(self, name: str) -> Sequence[int]:
         parameter = self.parameters.get(name, Choice(values=(self.fixed.get(name, 0),)))

@@ -185,9 +185,13 @@ class Spec:
         return self.run_cap if self.repeats == "new_seed" else int(min(self.run_cap, self.space.size))
 
     @property
+    def _finalists(self) -> float:
+        return min(self.trials, self.space.size, self.confirm.top) if self.confirm else 0
+
+    @property
     def trials_in_all(self) -> int:
         """With those that confirm."""
-        return self.trials + (min(self.trials, self.confirm.top) * self.confirm.seeds if self.confirm else 0)
+        return self.trials + int(self._finalists * self.confirm.seeds if self.confirm else 0)
 
     @property
     def evaluations(self) -> int:

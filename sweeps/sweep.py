@@ -6,6 +6,7 @@ depend on how many trials have ended; only a checkpoint that a better one displa
 """
 
 import logging
+import math
 import time
 from bisect import insort
 from collections import deque
@@ -199,6 +200,7 @@ class Sweep:
             self._tracker.log(trial_id, metrics)
             self._last[trial_id] = metrics
             self.busy_seconds += metrics.seconds - (known.seconds if known else 0)
+            self.meter.update()
         self._search.report(trial_id, metrics.evaluation, self._loss(metrics))
         trial.metrics, trial.checkpoint = metrics, checkpoint
         if trial.stage == "confirm":
@@ -210,6 +212,17 @@ class Sweep:
         logger.info("trial %s paused", trial_id)
         del self.running[trial_id]
         self.meter.end(trial_id)
+        self.meter.save()
+
+    def abandon(self) -> None:
+        """End in Optuna what was left unfinished and is not asked for any more, now that the sweep is done."""
+        while self._unfinished:
+            self._search.tell(self._unfinished.popleft().trial_id, "failed", math.nan)
+
+    def stand_for(self, trial_id: str, config: TrialConfig) -> None:
+        """Let a running trial stand for another configuration, the nearest that is recorded."""
+        self.running[trial_id].config = config
+        self._judge(trial_id, config)
 
     def finish(self, trial_id: str, status: Status, error: str = "") -> Result:
         """End a trial: its row, Optuna, W&B, and the checkpoints that need not be kept."""
@@ -306,4 +319,4 @@ class Sweep:
             files.write_results(self.folder.results, self.results.values())
         else:
             files.append_result(self.folder.results, self.results[trial_id])
-        self.meter.save()
+        self.meter.update()

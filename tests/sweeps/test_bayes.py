@@ -130,3 +130,26 @@ def test_the_order_of_arrival_of_reports_does_not_matter() -> None:
     names = [str(number) for number in range(4)]
 
     assert restarted.forecast(names) == pytest.approx(live.forecast(names), abs=5e-3)
+
+
+def test_many_running_trials_leave_the_ended_ones_their_rows() -> None:
+    bayes = told([number / 40 for number in range(40)])
+    for number in range(200):
+        bayes.add(f"running {number}", np.array([number / 200]))
+        for evaluation in (1, 2, 3):
+            bayes.report(f"running {number}", evaluation, loss_at(number / 200, evaluation))
+    bayes.best()
+
+    kept = set(bayes._curve)
+    assert {str(number) for number in range(40)} <= kept
+    assert "running 199" in kept, "the one that has just reported"
+
+
+def test_failures_in_great_number_do_not_crowd_out_the_only_loss() -> None:
+    bayes = told([0.5])
+    for number in range(400):
+        bayes.add(f"failed {number}", np.array([0.1]))
+        bayes.report(f"failed {number}", 9, math.inf)
+        bayes.end(f"failed {number}")
+
+    assert bayes.best() == "0"

@@ -66,6 +66,17 @@ def test_each_budget_ends_the_sweep(tmp_path: Path, limits: dict[str, float], op
     assert count.used_up == option
 
 
+def test_a_kill_forgets_seconds_and_no_more(tmp_path: Path) -> None:
+    clock = Clock()
+    killed = meter(tmp_path, clock)
+    killed.begin("a")
+    for _ in range(100):
+        clock.now += 7
+        killed.update()
+
+    assert meter(tmp_path, clock).gpu_hours == pytest.approx(700 / 3600, abs=10 / 3600)
+
+
 def test_money_needs_a_price() -> None:
     with pytest.raises(ValueError, match=r"^--budget 5 needs --cost-per-hour"):
         Budget(money=5)

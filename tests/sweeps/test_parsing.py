@@ -208,7 +208,7 @@ def test_limits_know_the_vocabulary() -> None:
     assert spec.trials == 4
     widths = {shape["width"] for shape in spec.for_vocabulary(600).space.shapes}
     assert widths == {16}
-    with pytest.raises(ValueError, match="no shape is left: limits max_parameters 20,000"):
+    with pytest.raises(ValueError, match="no shape is left within limits max_parameters 20,000"):
         spec.for_vocabulary(50_000)
 
 

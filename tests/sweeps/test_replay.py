@@ -196,3 +196,22 @@ def test_a_bad_table_is_one_line(
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+def test_recorded_runs_outside_the_limits_answer_nothing(tmp_path: Path) -> None:
+    limited = spec(limits={"max_parameters": 12_000}).for_vocabulary(300)
+    table = read_table(write(tmp_path / "table.csv", GRID), limited)
+
+    assert [record.parameters["depth"] for record in table.records] == [1, 2]
+    assert table.invalid == 2
+
+
+def test_a_time_budget_needs_recorded_seconds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sweep = tmp_path / "sweep.yaml"
+    sweep.write_text(
+        "{name: t, parameters: {depth: {values: [1]}}, run_cap: 1, trial: {tokens: 400k, width: 16, heads: 1}}"
+    )
+    table = write(tmp_path / "t.csv", [{k: v for k, v in row.items() if k != "seconds"} for row in GRID])
+
+    assert main([str(sweep), "--replay", str(table), "--hours", "1"]) == 2
+    assert "has no seconds" in capsys.readouterr().err

@@ -60,3 +60,10 @@ def test_confirmed_shapes_are_shown_with_their_means() -> None:
     assert "Confirmed with 3 new seeds: depth 2, width 32, heads 4, 2.4000 ± 0.0000 nat/token." in said(
         [RESULT, *seeds]
     )
+
+
+def test_an_exhausted_space_is_said() -> None:
+    one = {"depth": {"values": [2]}, "width": {"values": [32]}, "heads": {"values": [4]}}
+
+    assert "All 1 configurations of the space have been tried; run_cap 4 is more." in said([RESULT], parameters=one)
+    assert "have been tried" not in said([RESULT])

@@ -64,8 +64,9 @@ def test_every_trial_gets_an_end(tmp_path: Path, status: str, state: TrialState,
     assert (trial.state, trial.value) == (state, value)
 
 
-def test_no_configuration_is_proposed_twice_until_all_were(tmp_path: Path) -> None:
-    search = open_search(tmp_path)
+@pytest.mark.parametrize("method", get_args(Method))
+def test_no_configuration_is_proposed_twice_until_all_were(tmp_path: Path, method: Method) -> None:
+    search = Search(spec(method=method), storage=tmp_path / "optuna.db")
     seen = set()
     for _ in range(spec().trials):
         proposal = search.ask()
@@ -152,10 +153,11 @@ def test_the_random_phase_does_not_grow_with_parallelism(method: Method) -> None
     assert following(1.0) != following(-1.0)
 
 
-def test_the_region_of_a_failed_trial_is_left_alone_for_a_while() -> None:
+@pytest.mark.parametrize("method", ["bayes", "tpe"])
+def test_the_region_of_a_failed_trial_is_left_alone_for_a_while(method: Method) -> None:
     """Half of the space fails; after a few failures, most proposals come from the other half."""
     parameters = {"learning_rate": {"min": 1e-5, "max": 1e-1, "distribution": "log_uniform_values"}}
-    search = Search(spec(parameters=parameters, trial=ONE_SHAPE))
+    search = Search(spec(parameters=parameters, trial=ONE_SHAPE, method=method))
     failed = []
     for _ in range(40):
         proposal = search.ask()
@@ -212,7 +214,7 @@ def test_points_come_first_and_once(tmp_path: Path) -> None:
     assert second.ask().assignment not in points
 
 
-@pytest.mark.parametrize("method", ["bayes", "random"])
+@pytest.mark.parametrize("method", get_args(Method))
 def test_only_shapes_within_the_limits_are_proposed(method: str) -> None:
     parameters = {
         "depth": {"min": 1, "max": 12},
@@ -241,3 +243,19 @@ def test_a_repeat_becomes_another_seed_if_the_spec_asks_for_it(tmp_path: Path) -
             seeds.append(wanted.trial_config(proposal.assignment).seed)
             search.tell(proposal.trial_id, "completed", 2.0)
     assert seeds == [5, 6, 7, 8]
+
+
+def test_the_sampler_hears_what_a_repeat_gave_the_first_time(tmp_path: Path) -> None:
+    wanted = spec(method="tpe")
+    search = Search(wanted, storage=tmp_path / "optuna.db")
+    losses = {}
+    for _ in range(wanted.trials):
+        proposal = search.ask()
+        losses[tuple(proposal.assignment.values())] = loss = 2.0 + len(losses) / 10
+        search.tell(proposal.trial_id, "completed", loss)
+
+    repeats = [trial for trial in storage(tmp_path).trials if "trial_id" not in trial.user_attrs]
+    assert repeats, "12 configurations, the last two of them chosen by TPE"
+    for trial in repeats:
+        heads = trial.params[f"heads@{trial.params['width']}"]
+        assert trial.value == losses[trial.params["depth"], trial.params["width"], heads]

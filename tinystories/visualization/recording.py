@@ -13,6 +13,8 @@ import yaml
 
 from tinystories.config import AXES, Axis, TrialConfig, parse_number
 
+FIRST = 9
+"""Unless it is given, the first rung is at one part of so many of the evaluations, as in `sweeps.spec`."""
 UNITS: dict[Axis, str] = {"tokens": "training tokens", "flops": "training FLOPs", "seconds": "seconds"}
 
 
@@ -97,11 +99,13 @@ def read_recording(folder: Path) -> Recording:
         axis, budget, evaluations = _budget(spec["trial"])
         halving = spec.get("early_terminate") or {}
         eta = int(halving.get("eta", 3))
-        rungs = _rungs(int(halving.get("min_iter") or max(1, evaluations // 9)), eta, evaluations) if halving else ()
+        first = int(halving.get("min_iter") or max(1, evaluations // FIRST))
+        rungs = _rungs(first, eta, evaluations) if halving else ()
     with _reading(folder / "curves.csv") as file:
         curves, bits_per_nat = _curves(_rows(file), axis)
     with _reading(folder / "results.csv") as file:
-        trials = tuple(_trial(row, curves[row["trial_id"]], axis) for row in _rows(file))
+        searched = (row for row in _rows(file) if row.get("stage") != "confirm")  # a finalist's best of many is luck
+        trials = tuple(_trial(row, curves[row["trial_id"]], axis) for row in searched)
     return Recording(
         name=folder.resolve().name,
         axis=axis,
