@@ -19,12 +19,12 @@ import yaml
 from optuna.trial import TrialState
 
 from sweeps import run
-from sweeps.results import Result, RunFolder, read_curves, read_results
+from sweeps.results import Result, RunFolder, read_curves, read_results, write_results
 from tinystories.data.dataset import Dataset, open_dataset
 from tinystories.data.make_dataset import make_stories
 from tinystories.trainer import Trainer
 
-from .examples import minimal
+from .examples import METRICS, minimal
 
 SWEEP = Path(run.__file__)
 DEADLINE = 240
@@ -306,6 +306,29 @@ def test_data_of_another_tokenizer_are_refused(here: Path, capsys: pytest.Captur
 
     assert "tokenizer bpe:300" in message
     assert "begun with: data/old (tokenizer bpe:999)" in message
+
+
+def test_a_finished_sweep_whose_last_trial_was_never_told_is_settled(here: Path) -> None:
+    """A kill between the last row of results.csv and Optuna."""
+    from sweeps import claim, parsing
+    from sweeps.data import prepare
+    from sweeps.sweep import Sweep
+    from sweeps.tracking import Tracker
+
+    spec, raw = parsing.load(write(here, "settled", run_cap=1))
+    folder, data = RunFolder(here / "runs/settled"), prepare(None)
+    folder.root.mkdir(parents=True)
+    claim.claim(folder, raw, data, None)
+    tracker = Tracker.open("disabled", sweep="settled", folder=folder.root, project="test")
+    sweep = Sweep(spec, folder, vocab_size=data.vocab_size, tracker=tracker, checkpoints=str(folder.checkpoints))
+    trial = sweep.propose()
+    assert trial is not None
+    sweep.report(trial.trial_id, replace(METRICS, evaluation=9), "")
+    write_results(folder.results, [sweep._result(trial, "completed", "")])
+    assert study_states(folder.root) == {TrialState.RUNNING: 1}
+
+    assert run.main([str(here / "settled.yaml")]) == 0
+    assert study_states(folder.root) == {TrialState.COMPLETE: 1}
 
 
 def test_a_dry_run_loads_neither_ray_nor_torch_and_leaves_nothing(here: Path) -> None:
