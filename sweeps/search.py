@@ -17,6 +17,7 @@ from optuna.samplers import TPESampler
 from optuna.study import StudyDirection
 from optuna.trial import FixedTrial, FrozenTrial, Trial, TrialState, create_trial
 from sqlalchemy.exc import SQLAlchemyError
+from threadpoolctl import threadpool_limits
 
 from sweeps.bayes import Bayes
 from sweeps.candidates import Candidates
@@ -84,6 +85,7 @@ class Search:
     def __init__(self, spec: Spec, *, storage: Path | None = None) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         logging.getLogger("alembic").setLevel(logging.ERROR)
+        threadpool_limits(1, user_api="blas")  # the surrogate's matrices are small, and the cores belong to the trials
         self._spec = spec
         self._space = spec.space
         self._study = _open_study(storage, objectives=2 if spec.pareto else 1)
