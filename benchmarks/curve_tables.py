@@ -99,6 +99,8 @@ class Source:
     """Makes records and note."""
     evaluations: Mapping[Axis, int]
     """Evaluations of a full training, by axis."""
+    cooldown: float = 0.0
+    """Share of a full training in which the learning rate falls; of tables that are cut at a budget, mostly none."""
     budget: Mapping[Axis, float] = field(default_factory=dict)
     """Cost of a full training; else the smallest of all recorded ones. [token, FLOP, second]"""
 
@@ -122,7 +124,7 @@ def load(name: str, axis: Axis, data: Path) -> CurveTable:
         "name": f"{name}-{axis}",
         "parameters": _parameters(within),
         "run_cap": len(within),
-        "trial": {axis: budget, "evaluations": source.evaluations[axis]},
+        "trial": {axis: budget, "evaluations": source.evaluations[axis], "cooldown": source.cooldown},
         **OURS,
     }
     if "heads" not in raw["parameters"]:
@@ -251,5 +253,5 @@ SOURCES = {
     "neps-3": _scan_source("NePS", 4e9, 3),
     "neps-5": _scan_source("NePS", 4e9, 5, flops=3),  # the largest model's first evaluation is a third of the budget
     "neps-10": _scan_source("NePS", 4e9, 10),
-    "stories": Source(file=STORIES, read=_stories, evaluations={"tokens": 27}),
+    "stories": Source(file=STORIES, read=_stories, evaluations={"tokens": 27}, cooldown=0.2),
 }

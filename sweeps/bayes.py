@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.stats import norm
 
-from sweeps.surrogate import TERMS, Array, Curve, CurveModel, position
+from sweeps.surrogate import Array, Curve, CurveModel, terms
 
 START = 8
 """Trials spread evenly before the first that follows results; the same for any number of workers."""
@@ -43,10 +43,13 @@ class Bayes:
 
     Args:
         evaluations: of a full trial.
+        cooldown: share of its budget in which the learning rate falls; losses drop there.
     """
 
-    def __init__(self, evaluations: int) -> None:
+    def __init__(self, evaluations: int, cooldown: float) -> None:
         self._evaluations = evaluations
+        self._cooldown = cooldown
+        self._terms = terms(np.ones(1), evaluations, cooldown).shape[1]
         self._trials: dict[str, _Trial] = {}
         self._model: CurveModel | None = None
         self._curve: dict[str, int] = {}
@@ -157,7 +160,7 @@ class Bayes:
             raise ValueError("no loss has been reported yet")
         kept = self._kept()
         curves = self._curves(kept)
-        rows = sum(min(TERMS, len(curve.values)) for curve in curves)
+        rows = sum(min(curve.basis.shape) for curve in curves)
         fit = rows >= GROWTH * self._fitted_rows
         self._model = CurveModel(curves, start=self._model.hyperparameters if self._model else None, fit=fit)
         self._fitted_rows = rows if fit else self._fitted_rows
@@ -172,7 +175,7 @@ class Bayes:
         known = {trial_id: trial for trial_id, trial in self._trials.items() if trial.losses}
         running = sorted((name for name in known if known[name].running), key=lambda name: -known[name].reported)
         ended = sorted((name for name in known if not known[name].running), key=self._worth, reverse=True)
-        rows = {trial_id: min(TERMS, len(trial.losses)) for trial_id, trial in known.items()}
+        rows = {trial_id: min(self._terms, len(trial.losses)) for trial_id, trial in known.items()}
         kept: set[str] = set()
         left = ROWS
         for names, most in ((ended, ROWS // 2), (running, ROWS), (ended, ROWS)):
@@ -208,7 +211,7 @@ class Bayes:
         return [
             Curve(
                 features=self._trials[trial_id].features,
-                positions=position(np.array(list(curve), dtype=float), self._evaluations),
+                basis=terms(np.array(list(curve), dtype=float), self._evaluations, self._cooldown),
                 values=(
                     np.minimum(list(curve.values()), np.interp(list(curve), known, medians) + OUTLIER * self._scale)
                     - self._center

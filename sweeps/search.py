@@ -95,7 +95,7 @@ class Search:
         self._random = random.Random(seed)
         self._study.sampler = TPESampler(seed=seed, constant_liar=True, n_startup_trials=0)  # asked by method tpe alone
         self._candidates = Candidates(spec.space, self._random)
-        self._bayes = Bayes(spec.evaluations)
+        self._bayes = Bayes(spec.evaluations, spec.cooldown)
         self._storage = self._study._storage
         self._ids: dict[str, int] = {}
         """Of trials in the storage, by the name that they have here."""

@@ -199,6 +199,12 @@ class Spec:
         return self.trial.get("evaluations", _default("evaluations"))
 
     @property
+    def cooldown(self) -> float:
+        """Share of a full trial's budget in which its learning rate falls."""
+        share: float = self.trial.get("cooldown", _default("cooldown"))
+        return share
+
+    @property
     def rungs(self) -> tuple[int, ...]:
         """ASHA's rungs. [evaluation]"""
         return self.early_terminate.rungs(self.evaluations) if self.early_terminate else ()

@@ -1,13 +1,14 @@
 """A Gaussian process of learning curves: what unfinished and untried trials will end with. Only numpy and scipy.
 
 A loss is modelled by its logarithm z over v = log(evaluation / evaluations) / log(evaluations), from -1 at the first
-evaluation to 0 at the end, as a parabola in v whose three coefficients are the sum of a part that all trials share, a
-smooth function of the configuration, and a part of the trial's own:
+evaluation to 0 at the end, as a parabola in v, and a fourth term w for the drop in the cool-down: -1 before it, 0 at
+the end. The coefficients are the sum of a part that all trials share, a smooth function of the configuration, and a
+part of the trial's own: with the terms u = 1, v, v^2, w
 
-    cov(z, z') = sum_p v^p v'^p (TREND + a_p k(x, x') + b_p [same trial]) + noise [same evaluation],   p = 0, 1, 2
+    cov(z, z') = sum_p u_p u'_p (TREND + a_p k(x, x') + b_p [same trial]) + noise [same evaluation]
 
-A parabola is known from three numbers, so a curve of any length enters as at most three rows, by a QR decomposition
-that loses nothing. Curves that cross have configurations or trials of different slope a_1, b_1.
+Such a curve is known from as many numbers as it has terms, so one of any length enters as at most four rows, by a QR
+decomposition that loses nothing. Curves that cross have configurations or trials of different slope a_1, b_1.
 
 Source: Swersky et al. 2014, arXiv:1406.3896 (freeze-thaw); Rasmussen & Williams 2006, sections 2.7 and 5.4.
 """
@@ -23,8 +24,6 @@ from scipy.optimize import minimize
 
 Array = NDArray[np.float64]
 
-TERMS = 3
-"""Coefficients of a curve: level at the end, slope, curvature."""
 TREND = 300.0
 """Prior variance of each coefficient that all trials share: wide, in units of the spread between trials."""
 PRIOR = {"scales": (0.7, 0.7), "smooth": (0.0, 1.5), "own": (-2.5, 1.5), "noise": (-6.0, 1.5)}
@@ -37,8 +36,8 @@ class Curve:
 
     features: Array
     """Its configuration; each feature spans about 0 to 1 over the space."""
-    positions: Array
-    """v at its evaluations."""
+    basis: Array
+    """The terms at its evaluations; one row each, from `terms`."""
     values: Array
     """z there, standardised."""
 
@@ -59,7 +58,7 @@ class CurveModel:
         self._basis = np.concatenate([basis for basis, _ in compressed])
         self._values = np.concatenate([values for _, values in compressed])
         self._away = (self._features[:, None] - self._features[None]) ** 2
-        self._mean, self._spread = prior(self._features.shape[1])
+        self._mean, self._spread = prior(self._features.shape[1], self._basis.shape[1])
         self.hyperparameters = self._mean.copy() if start is None else start
         if fit:
             bounds = list(zip(self._mean - 3 * self._spread, self._mean + 3 * self._spread, strict=True))
@@ -80,20 +79,20 @@ class CurveModel:
         return len(self._values)
 
     def _covariance(self, theta: Array) -> tuple[Array, Array, Array]:
-        scales, smooth, own, noise = _split(theta)
+        scales, smooth, own, noise = _split(theta, self._basis.shape[1])
         matern, slope = _matern(self._away, scales)
         weights = smooth[:, None, None] * matern + TREND
         weights[:, np.arange(len(matern)), np.arange(len(matern))] += own[:, None]
         index = np.ix_(self._trial, self._trial)
         covariance = noise * np.eye(self.rows)
-        for term in range(TERMS):
+        for term in range(self._basis.shape[1]):
             column = self._basis[:, term]
             covariance += column[:, None] * column * weights[term][index]
         return covariance, matern, slope
 
     def objective(self, theta: Array) -> tuple[float, Array]:
         """Minus the logarithm of the posterior density of hyperparameters, up to a constant, and its gradient."""
-        scales, smooth, own, noise = _split(theta)
+        scales, smooth, own, noise = _split(theta, self._basis.shape[1])
         covariance, matern, slope = self._covariance(theta)
         root = cholesky(covariance, lower=True, check_finite=False)
         alpha = cho_solve((root, True), self._values, check_finite=False)
@@ -125,7 +124,7 @@ class CurveModel:
             features: of the configurations asked for; one row each.
             trial: index of its curve, or -1 for a configuration that has none.
         """
-        scales, smooth, own, _ = _split(self.hyperparameters)
+        scales, smooth, own, _ = _split(self.hyperparameters, self._basis.shape[1])
         cross, _ = _matern((features[:, None] - self._features[None]) ** 2, scales)
         same = (trial[:, None] == self._trial) * own[0]
         cross = (smooth[0] * cross[:, self._trial] + TREND + same) * self._basis[:, 0]
@@ -135,17 +134,17 @@ class CurveModel:
         return cross @ self._alpha, covariance
 
 
-def prior(features: int) -> tuple[Array, Array]:
+def prior(features: int, count: int) -> tuple[Array, Array]:
     """Means and deviations of the hyperparameters' logarithms, in the order of `CurveModel.hyperparameters`."""
-    lengths = {"scales": features, "smooth": TERMS, "own": TERMS, "noise": 1}
-    rows = [PRIOR[name] for name, count in lengths.items() for _ in range(count)]
+    lengths = {"scales": features, "smooth": count, "own": count, "noise": 1}
+    rows = [PRIOR[name] for name, length in lengths.items() for _ in range(length)]
     mean, spread = np.array(rows).T
     return mean.copy(), spread.copy()
 
 
-def _split(theta: Array) -> tuple[Array, Array, Array, float]:
+def _split(theta: Array, count: int) -> tuple[Array, Array, Array, float]:
     values = np.exp(theta)
-    return values[: -2 * TERMS - 1], values[-2 * TERMS - 1 : -TERMS - 1], values[-TERMS - 1 : -1], float(values[-1])
+    return values[: -2 * count - 1], values[-2 * count - 1 : -count - 1], values[-count - 1 : -1], float(values[-1])
 
 
 def _matern(away: Array, scales: Array) -> tuple[Array, Array]:
@@ -157,13 +156,23 @@ def _matern(away: Array, scales: Array) -> tuple[Array, Array]:
 
 def _compress(curve: Curve) -> tuple[Array, Array]:
     """Rows that say of a curve's coefficients all that its evaluations do."""
-    basis = curve.positions[:, None] ** np.arange(TERMS)
-    if len(basis) <= TERMS:
-        return basis, curve.values
-    rotation, triangle = np.linalg.qr(basis)
+    if curve.basis.shape[0] <= curve.basis.shape[1]:
+        return curve.basis, curve.values
+    rotation, triangle = np.linalg.qr(curve.basis)
     return triangle, rotation.T @ curve.values
 
 
-def position(evaluation: Array, evaluations: int) -> Array:
-    """v of an evaluation; 0 where a trial has only one."""
-    return np.log(evaluation / evaluations) / max(math.log(evaluations), 1e-12) if evaluations > 1 else 0.0 * evaluation
+def terms(evaluation: Array, evaluations: int, cooldown: float) -> Array:
+    """1, v, v^2 and, if there is a cool-down, w: one row an evaluation.
+
+    Args:
+        evaluation: counted from 1.
+        evaluations: of a full trial.
+        cooldown: share of the budget at its end in which the learning rate falls.
+    """
+    # A trial with a single evaluation is at its end.
+    v = np.log(evaluation / evaluations) / math.log(evaluations) if evaluations > 1 else np.zeros(len(evaluation))
+    if not cooldown:
+        return np.stack([np.ones_like(v), v, v**2], axis=1)
+    w = np.maximum((evaluation / evaluations - 1) / cooldown, -1)
+    return np.stack([np.ones_like(v), v, v**2, w], axis=1)

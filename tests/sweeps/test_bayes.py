@@ -15,7 +15,7 @@ def loss_at(place: float, evaluation: int) -> float:
 
 
 def told(places: list[float], evaluations: int = 9, length: int = 9) -> Bayes:
-    bayes = Bayes(evaluations)
+    bayes = Bayes(evaluations, 0.0)
     for number, place in enumerate(places):
         bayes.add(str(number), np.array([place]))
         for evaluation in range(1, length + 1):
@@ -56,12 +56,12 @@ def test_it_looks_where_losses_are_low() -> None:
 
 def test_the_start_does_not_grow_with_the_workers() -> None:
     """However many trials run: once there are so many, the first result counts."""
-    bayes = Bayes(9)
+    bayes = Bayes(9, 0.0)
     for number in range(START + 1):
         bayes.add(str(number), np.array([number / START]))
         bayes.report(str(number), 1, loss_at(number / START, 1))
     near_far = np.array([[0.32], [0.8], [0.95]])
-    begun = Bayes(9)
+    begun = Bayes(9, 0.0)
     begun.add("0", np.array([0.3]))
     begun.report("0", 1, 2.5)
 
@@ -70,7 +70,7 @@ def test_the_start_does_not_grow_with_the_workers() -> None:
 
 
 def test_running_trials_are_believed_so_that_parallel_proposals_spread() -> None:
-    bayes = Bayes(1)
+    bayes = Bayes(1, 0.0)
     for number, place in enumerate((0.0, 0.02, 0.04, 0.48, 0.5, 0.52, 0.96, 0.98, 1.0)):
         bayes.add(str(number), np.array([place]))
         bayes.report(str(number), 1, 2 + abs(math.sin(2 * math.pi * place)))
@@ -96,7 +96,7 @@ def test_a_diverged_trial_wrecks_no_forecast(diverged: float) -> None:
 
 
 def test_nothing_but_divergence_leaves_the_search_spreading() -> None:
-    bayes = Bayes(9)
+    bayes = Bayes(9, 0.0)
     for number in range(2 * START):
         bayes.add(str(number), np.array([number / START]))
         bayes.report(str(number), 1, math.inf)
@@ -119,7 +119,7 @@ def test_cost_is_bounded_however_many_trials_there_were(monkeypatch: pytest.Monk
 def test_the_order_of_arrival_of_reports_does_not_matter() -> None:
     """A restart reads trial by trial what came evaluation by evaluation."""
     places = [0.0, 0.3, 0.6, 0.9]
-    live = Bayes(9)
+    live = Bayes(9, 0.0)
     for number, place in enumerate(places):
         live.add(str(number), np.array([place]))
     for evaluation in range(1, 5):

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from scipy.optimize import check_grad
 
-from sweeps.surrogate import TREND, Array, Curve, CurveModel, position, prior
+from sweeps.surrogate import TREND, Array, Curve, CurveModel, prior, terms
 
 EVALUATIONS = 27
 
 
-def curve(feature: float, losses: dict[int, float]) -> Curve:
-    at = position(np.array(list(losses), dtype=float), EVALUATIONS)
-    return Curve(features=np.array([feature, feature**2]), positions=at, values=np.array(list(losses.values())))
+def curve(feature: float, losses: dict[int, float], cooldown: float = 0.0) -> Curve:
+    at = terms(np.array(list(losses), dtype=float), EVALUATIONS, cooldown)
+    return Curve(features=np.array([feature, feature**2]), basis=at, values=np.array(list(losses.values())))
 
 
 def noisy_curves(count: int, length: int) -> list[Curve]:
@@ -25,7 +25,7 @@ def test_the_gradient_is_that_of_finite_differences() -> None:
     model = CurveModel(noisy_curves(5, 4), fit=False)
     rng = np.random.default_rng(1)
     for _ in range(3):
-        at = prior(2)[0] + rng.normal(size=len(prior(2)[0]))
+        at = prior(2, 3)[0] + rng.normal(size=len(prior(2, 3)[0]))
         error = check_grad(lambda x: model.objective(x)[0], lambda x: model.objective(x)[1], at)
         assert error < 1e-4 * np.linalg.norm(model.objective(at)[1])
 
@@ -48,7 +48,7 @@ def dense_final(curves: list[Curve], theta: Array) -> tuple[float, float]:
             for p in range(3)
         )
 
-    rows = [(i, float(v)) for i, c in enumerate(curves) for v in c.positions]
+    rows = [(i, float(v)) for i, c in enumerate(curves) for v in c.basis[:, 1]]
     data = np.concatenate([c.values for c in curves])
     known = covariance(rows, rows) + noise * np.eye(len(rows))
     cross = covariance([(0, 0.0)], rows)
@@ -62,7 +62,7 @@ def test_compressing_curves_loses_nothing() -> None:
 
     mean, variance = model.finals(curves[0].features[None], np.array([0]))
     assert model.rows == 3 * 4
-    assert (mean[0], variance[0, 0]) == pytest.approx(dense_final(curves, prior(2)[0]), rel=1e-6)
+    assert (mean[0], variance[0, 0]) == pytest.approx(dense_final(curves, prior(2, 3)[0]), rel=1e-6)
 
 
 def test_curves_that_cross_are_ranked_by_their_ends() -> None:
@@ -84,3 +84,14 @@ def test_an_untried_configuration_is_forecast_from_its_neighbours() -> None:
 
     assert mean[0] == pytest.approx(0.5 - np.log(27) / 3, abs=0.1)
     assert covariance[1, 1] > 2 * covariance[0, 0]
+
+
+def test_the_drop_in_the_cool_down_is_expected_of_those_that_have_not_come_to_it() -> None:
+    def losses(x: float, until: int) -> dict[int, float]:
+        return {e: x - np.log(e) / 3 - 2 * max(0, e / 27 - 0.8) / 0.2 for e in range(1, until + 1)}
+
+    ended = [curve(x, losses(x, 27), cooldown=0.2) for x in (0.0, 0.3, 0.7, 1.0)]
+    begun = curve(0.5, losses(0.5, 9), cooldown=0.2)
+    mean, _ = CurveModel([*ended, begun]).finals(begun.features[None], np.array([4]))
+
+    assert mean[0] == pytest.approx(losses(0.5, 27)[27], abs=0.1)
