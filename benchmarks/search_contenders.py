@@ -179,7 +179,7 @@ class Ours(Contender):
         eta, rungs = spec.early_terminate.eta, spec.rungs
         self._rule: SuccessiveHalving | ForecastHalving = (
             ForecastHalving(eta=eta, rungs=rungs, forecaster=self._search)
-            if spec.early_terminate.type == "forecast"
+            if spec.rule == "forecast"
             else SuccessiveHalving(eta=eta, rungs=rungs)
         )
 

@@ -123,7 +123,7 @@ def _check_settings(spec: Spec) -> None:
         raise ValueError(f"pareto flops: trials have a budget of {spec.trial['axis']}; it goes with trial.tokens")
     if spec.pareto and spec.method == "bayes":
         raise ValueError(f"method bayes knows one objective; with pareto {spec.pareto}, allowed: tpe, random")
-    if spec.pareto and spec.early_terminate and spec.early_terminate.type != "asha":
+    if spec.pareto and spec.early_terminate and spec.early_terminate.type == "forecast":
         raise ValueError(f"early_terminate.type {spec.early_terminate.type}: with pareto {spec.pareto}, allowed: asha")
     if spec.pareto and spec.confirm:
         raise ValueError(f"pareto {spec.pareto}: there is no single best to confirm; leave confirm out")

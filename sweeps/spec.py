@@ -23,9 +23,9 @@ class Halving:
     Source: Li et al. 2020, arXiv:1810.05934, stopping variant; `min_iter` is the paper's r.
     """
 
-    type: Rule = "asha"
+    type: Rule | None = None
     """Who is best: asha, by the losses at the rung; forecast, by the final losses expected of them, and who may yet
-    end best goes on too."""
+    end best goes on too. None: asha at equal tokens, forecast at equal flops or seconds, where curves cross."""
     eta: int = 3
     """Reduction factor."""
     min_iter: int | None = None
@@ -197,6 +197,13 @@ class Spec:
     def evaluations(self) -> int:
         """Evaluations of a full trial."""
         return self.trial.get("evaluations", _default("evaluations"))
+
+    @property
+    def rule(self) -> Rule:
+        """Who is best at a rung."""
+        if self.early_terminate and self.early_terminate.type:
+            return self.early_terminate.type
+        return "asha" if self.trial["axis"] == "tokens" else "forecast"
 
     @property
     def cooldown(self) -> float:

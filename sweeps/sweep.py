@@ -106,7 +106,7 @@ class Sweep:
         rule, rungs = self.spec.early_terminate or Halving(), self.spec.rungs
         if self.spec.pareto:
             return ParetoHalving(eta=rule.eta, rungs=rungs, second=self._second)
-        if rule.type == "forecast":
+        if self.spec.rule == "forecast":
             return ForecastHalving(eta=rule.eta, rungs=rungs, forecaster=self._search)
         return SuccessiveHalving(eta=rule.eta, rungs=rungs)
 

@@ -226,3 +226,11 @@ def test_a_point_outside_the_limits_is_refused() -> None:
 
     with pytest.raises(ValueError, match=r"points: .*'width': 32.* is outside limits max_parameters 20,000"):
         spec.for_vocabulary(600)
+
+
+def test_rungs_rank_by_forecasts_where_curves_cross_unless_told_otherwise() -> None:
+    def rule(axis: str, **halving: str) -> str:
+        return parsing.parse(minimal(trial={axis: 1e9}, early_terminate=halving)).rule
+
+    assert [rule(axis) for axis in ("tokens", "flops", "seconds")] == ["asha", "forecast", "forecast"]
+    assert rule("flops", type="asha") == "asha"
