@@ -97,10 +97,11 @@ def read_recording(folder: Path) -> Recording:
     with _reading(folder / "spec.yaml") as file:
         spec = yaml.safe_load(file)
         axis, budget, evaluations = _budget(spec["trial"])
-        halving = spec.get("early_terminate") or {}
+        stopping = spec.get("early_terminate")
+        halving = stopping or {}
         eta = int(halving.get("eta", 3))
         first = int(halving.get("min_iter") or max(1, evaluations // FIRST))
-        rungs = _rungs(first, eta, evaluations) if halving else ()
+        rungs = _rungs(first, eta, evaluations) if stopping is not None else ()
     with _reading(folder / "curves.csv") as file:
         curves, bits_per_nat = _curves(_rows(file), axis)
     with _reading(folder / "results.csv") as file:
