@@ -1,7 +1,6 @@
 """Confirmation: the best configurations again, with new seeds, so that the winner of many trials is not a lucky one."""
 
 import math
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import count, islice
@@ -9,7 +8,7 @@ from itertools import count, islice
 import numpy as np
 from scipy.special import stdtrit
 
-from sweeps.results import Configuration, Result, mean_loss, ranked
+from sweeps.results import Configuration, Result, confirming_groups, mean_loss, ranked
 from sweeps.spec import Spec
 
 CONFIDENCE = 0.95
@@ -56,11 +55,8 @@ class Confirmed:
 
 def confirmed(results: Iterable[Result]) -> list[Confirmed]:
     """What the confirming trials say of each configuration, best mean first."""
-    groups: dict[Configuration, list[Result]] = defaultdict(list)
-    for result in results:
-        if result.stage == "confirm":
-            groups[result.configuration].append(result)
-    return sorted((Confirmed(results=tuple(group)) for group in groups.values()), key=lambda group: group.mean)
+    groups = (Confirmed(results=tuple(group)) for group in confirming_groups(results).values())
+    return sorted(groups, key=lambda group: group.mean)
 
 
 def wanted(

@@ -94,14 +94,19 @@ def mean_loss(results: Sequence[Result]) -> float:
     return fmean(result.best_val_loss for result in results)
 
 
-def ranked(results: Iterable[Result]) -> list[Result]:
-    """Usable trials, best first; those that confirm lead, in the order of their configurations' means."""
-    results = list(results)
+def confirming_groups(results: Iterable[Result]) -> dict[Configuration, list[Result]]:
+    """The trials that confirm, by what they confirm."""
     groups: dict[Configuration, list[Result]] = {}
     for result in results:
         if result.stage == "confirm":
             groups.setdefault(result.configuration, []).append(result)
-    means = {configuration: mean_loss(group) for configuration, group in groups.items()}
+    return groups
+
+
+def ranked(results: Iterable[Result]) -> list[Result]:
+    """Usable trials, best first; those that confirm lead, in the order of their configurations' means."""
+    results = list(results)
+    means = {configuration: mean_loss(group) for configuration, group in confirming_groups(results).items()}
     usable = sorted((result for result in results if result.usable), key=lambda result: result.rank)
     confirming = [result for result in usable if result.stage == "confirm"]
     searching = [result for result in usable if result.stage == "search"]

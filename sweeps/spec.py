@@ -185,13 +185,12 @@ class Spec:
         return self.run_cap if self.repeats == "new_seed" else int(min(self.run_cap, self.space.size))
 
     @property
-    def _finalists(self) -> float:
-        return min(self.trials, self.space.size, self.confirm.top) if self.confirm else 0
-
-    @property
     def trials_in_all(self) -> int:
         """With those that confirm."""
-        return self.trials + int(self._finalists * self.confirm.seeds if self.confirm else 0)
+        if self.confirm is None:
+            return self.trials
+        finalists = int(min(self.trials, self.space.size, self.confirm.top))
+        return self.trials + finalists * self.confirm.seeds
 
     @property
     def evaluations(self) -> int:

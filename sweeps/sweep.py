@@ -8,9 +8,8 @@ depend on how many trials have ended; only a checkpoint that a better one displa
 import logging
 import math
 import time
-from bisect import insort
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 
 from sweeps import confirm
@@ -95,12 +94,13 @@ class Sweep:
         self.meter = Meter(budget or Budget(), folder.spent, gpu_share=gpu_share, clock=clock)
         self._clock = clock
         self._curves = Curves(folder.curves)
-        self._last = {trial_id: curve[-1] for trial_id, curve in files.read_curves(folder.curves).items()}
+        curves = files.read_curves(folder.curves)
+        self._last = {trial_id: curve[-1] for trial_id, curve in curves.items()}
         self._search = search or Search(spec, storage=folder.study)
         self._second: dict[str, float] = {}
         """Of each trial the second objective, if there is one. [parameter or FLOP]"""
         self._halving = self._new_halving()
-        self._unfinished = deque(self._recover())
+        self._unfinished = deque(self._recover(curves))
 
     def _new_halving(self) -> SuccessiveHalving | ForecastHalving | ParetoHalving:
         rule, rungs = self.spec.early_terminate or Halving(), self.spec.rungs
@@ -110,7 +110,7 @@ class Sweep:
             return ForecastHalving(eta=rule.eta, rungs=rungs, forecaster=self._search)
         return SuccessiveHalving(eta=rule.eta, rungs=rungs)
 
-    def _recover(self) -> list[Proposal]:
+    def _recover(self, curves: Mapping[str, list[Metrics]]) -> list[Proposal]:
         """Bring ASHA and Optuna up to the files, and find the trials to go on with."""
         proposals = self._search.unfinished()
         for result in self.results.values():
@@ -120,7 +120,7 @@ class Sweep:
             self._judge(proposal.trial_id, self.spec.trial_config(proposal.assignment))
         stages = {trial.trial_id: trial.stage for trial in proposals}
         stages |= {trial.trial_id: trial.stage for trial in self.results.values()}
-        for trial_id, curve in files.read_curves(self.folder.curves).items():
+        for trial_id, curve in curves.items():
             for metrics in curve if stages.get(trial_id) != "confirm" else ():
                 self._halving.record(trial_id, metrics.evaluation, self._loss(metrics))
         for proposal in proposals:
@@ -284,28 +284,14 @@ class Sweep:
 
         Where there are two objectives, the best are all on the front.
         """
-        dropped: list[str] = []
-        if ended.stage == "confirm" and ended.usable:
-            return dropped
-        if self.spec.pareto:
-            return self._drop_checkpoints_behind_the_front(ended)
-        if ended.checkpoint and ended.usable:
-            insort(self._kept, ended, key=lambda result: result.rank)
-            while len(self._kept) > self.spec.keep_checkpoints:
-                dropped.append(self._kept.pop().trial_id)
-        elif ended.checkpoint:
-            dropped.append(ended.trial_id)
-        for trial_id in dropped:
-            self.results[trial_id] = replace(self.results[trial_id], checkpoint="")
-        return dropped
-
-    def _drop_checkpoints_behind_the_front(self, ended: Result) -> list[str]:
-        assert self.spec.pareto
-        if not ended.checkpoint:
+        if not ended.checkpoint or (ended.stage == "confirm" and ended.usable):
             return []
-        kept = front([*self._kept, ended], self.spec.pareto)
-        dropped = [result.trial_id for result in [*self._kept, ended] if result not in kept]
-        self._kept = kept
+        known = [*self._kept, ended]
+        if self.spec.pareto:
+            self._kept = front(known, self.spec.pareto)
+        else:
+            self._kept = ranked(known)[: self.spec.keep_checkpoints]
+        dropped = [result.trial_id for result in known if result not in self._kept]
         for trial_id in dropped:
             self.results[trial_id] = replace(self.results[trial_id], checkpoint="")
         return dropped
