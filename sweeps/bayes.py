@@ -23,7 +23,10 @@ ROWS = 300
 GROWTH = 1.15
 """Hyperparameters are fitted anew when there are so many times as many rows as at the last fit."""
 OUTLIER = 3.0
-"""How far above the median a loss may lie, in deviations; what is worse or diverged is taken for this."""
+"""How far above the median of its evaluation a loss may lie, in deviations; what is worse or diverged is taken for this.
+"""
+ENOUGH = 8
+"""Losses of an evaluation whose own deviation counts; of fewer, that of the evaluation where most trials were."""
 UNKNOWN_SCALE = 0.1
 """Deviation of log losses as long as all are equal."""
 
@@ -204,19 +207,26 @@ class Bayes:
                 if math.isfinite(value):
                     columns.setdefault(at, []).append(value)
         most = max(columns, key=lambda at: len(columns[at]))
-        known = sorted(columns)
-        medians = [float(np.median(columns[at])) for at in known]
         self._center = float(np.median(columns[most]))
-        self._scale = 1.4826 * float(np.median(np.abs(np.array(columns[most]) - self._center))) or UNKNOWN_SCALE
+        self._scale = _deviation(columns[most]) or UNKNOWN_SCALE
+        known = sorted(columns)
+        highest = [self._highest(columns[at]) for at in known]
         return [
             Curve(
                 features=self._trials[trial_id].features,
                 basis=terms(np.array(list(curve), dtype=float), self._evaluations, self._cooldown),
-                values=(
-                    np.minimum(list(curve.values()), np.interp(list(curve), known, medians) + OUTLIER * self._scale)
-                    - self._center
-                )
+                values=(np.minimum(list(curve.values()), np.interp(list(curve), known, highest)) - self._center)
                 / self._scale,
             )
             for trial_id, curve in logs.items()
         ]
+
+    def _highest(self, column: list[float]) -> float:
+        """What worse log losses of an evaluation are taken for; trials differ more at some evaluations than at others."""
+        own = _deviation(column) if len(column) >= ENOUGH else 0.0
+        return float(np.median(column)) + OUTLIER * (own or self._scale)
+
+
+def _deviation(values: list[float]) -> float:
+    """Standard deviation of a normal distribution with the same median distance to the median."""
+    return 1.4826 * float(np.median(np.abs(np.array(values) - np.median(values))))

@@ -26,7 +26,7 @@ Array = NDArray[np.float64]
 
 TREND = 300.0
 """Prior variance of each coefficient that all trials share: wide, in units of the spread between trials."""
-PRIOR = {"scales": (0.7, 0.7), "smooth": (0.0, 1.5), "own": (-2.5, 1.5), "noise": (-6.0, 1.5)}
+PRIOR = {"scales": (0.0, 1.0), "smooth": (0.0, 1.5), "own": (-2.5, 1.5), "noise": (-6.0, 1.5)}
 """Mean and deviation of the logarithms of length scales, a_p, b_p and noise."""
 
 
