@@ -1,6 +1,7 @@
 """Where to look next, and how trials will end: decisions from the surrogate of learning curves."""
 
 import math
+from bisect import insort
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -23,8 +24,7 @@ ROWS = 300
 GROWTH = 1.15
 """Hyperparameters are fitted anew when there are so many times as many rows as at the last fit."""
 OUTLIER = 3.0
-"""How far above the median of its evaluation a loss may lie, in deviations; what is worse or diverged is taken for this.
-"""
+"""How far above the median of its evaluation a loss may lie, in deviations; worse or diverged ones are drawn in."""
 ENOUGH = 8
 """Losses of an evaluation whose own deviation counts; of fewer, that of the evaluation where most trials were."""
 UNKNOWN_SCALE = 0.1
@@ -36,7 +36,6 @@ class _Trial:
     features: Array
     losses: dict[int, float] = field(default_factory=dict)
     """By evaluation; infinite where it diverged."""
-    running: bool = True
     reported: int = 0
     """Number of its last report among all."""
 
@@ -54,6 +53,9 @@ class Bayes:
         self._cooldown = cooldown
         self._terms = terms(np.ones(1), evaluations, cooldown).shape[1]
         self._trials: dict[str, _Trial] = {}
+        self._running: dict[str, _Trial] = {}
+        self._ended: list[tuple[bool, int, str]] = []
+        """What ended trials with losses are worth, and their names, ascending: as many as the surrogate may see."""
         self._model: CurveModel | None = None
         self._curve: dict[str, int] = {}
         self._fitted_rows = 0
@@ -63,7 +65,7 @@ class Bayes:
 
     def add(self, trial_id: str, features: Array) -> None:
         """A trial begins."""
-        self._trials[trial_id] = _Trial(features)
+        self._trials[trial_id] = self._running[trial_id] = _Trial(features)
 
     def report(self, trial_id: str, evaluation: int, loss: float) -> None:
         """Take in an evaluation; an infinite loss says that the trial diverged."""
@@ -78,7 +80,10 @@ class Bayes:
 
     def end(self, trial_id: str) -> None:
         """A trial has ended."""
-        self._trials[trial_id].running = False
+        losses = self._running.pop(trial_id).losses
+        if losses:
+            insort(self._ended, (any(map(math.isfinite, losses.values())), len(losses), trial_id))
+            del self._ended[:-ROWS]
 
     def forecast(self, trial_ids: Sequence[str]) -> Array:
         """The losses that trials will end with, or would have ended with. [nat/token]
@@ -122,7 +127,7 @@ class Bayes:
         if len(self._trials) % RANDOM == 0:
             return 0
         self._update()
-        running = [trial_id for trial_id, trial in self._trials.items() if trial.running]
+        running = list(self._running)
         known = [*self._curve, *(trial_id for trial_id in running if trial_id not in self._curve)]
         mean, covariance = self._finals(known, candidates)
         count = len(known)
@@ -175,25 +180,21 @@ class Bayes:
 
         Ended and running ones have half of the rows each, and what the others leave.
         """
-        known = {trial_id: trial for trial_id, trial in self._trials.items() if trial.losses}
-        running = sorted((name for name in known if known[name].running), key=lambda name: -known[name].reported)
-        ended = sorted((name for name in known if not known[name].running), key=self._worth, reverse=True)
-        rows = {trial_id: min(self._terms, len(trial.losses)) for trial_id, trial in known.items()}
-        kept: set[str] = set()
+        ended = [trial_id for _, _, trial_id in reversed(self._ended)]
+        reported = [trial_id for trial_id, trial in self._running.items() if trial.losses]
+        reported.sort(key=lambda trial_id: -self._running[trial_id].reported)
+        kept: dict[str, None] = {}
         left = ROWS
-        for names, most in ((ended, ROWS // 2), (running, ROWS), (ended, ROWS)):
+        for names, most in ((ended, ROWS // 2), (reported, ROWS), (ended, ROWS)):
             for name in names:
                 if name in kept:
                     continue
-                if rows[name] > left or ROWS - left >= most:
+                rows = min(self._terms, len(self._trials[name].losses))
+                if rows > left or ROWS - left >= most:
                     break
-                kept.add(name)
-                left -= rows[name]
-        return [trial_id for trial_id in known if trial_id in kept]
-
-    def _worth(self, trial_id: str) -> tuple[bool, int, str]:
-        losses = self._trials[trial_id].losses
-        return any(map(math.isfinite, losses.values())), len(losses), trial_id
+                kept[name] = None
+                left -= rows
+        return list(kept)
 
     def _curves(self, kept: Sequence[str]) -> list[Curve]:
         """Log losses, standardised by median and deviation where most trials were, outliers drawn in."""
@@ -222,7 +223,7 @@ class Bayes:
         ]
 
     def _highest(self, column: list[float]) -> float:
-        """What worse log losses of an evaluation are taken for; trials differ more at some evaluations than at others."""
+        """What worse log losses of an evaluation are taken for; trials differ more at some than at others."""
         own = _deviation(column) if len(column) >= ENOUGH else 0.0
         return float(np.median(column)) + OUTLIER * (own or self._scale)
 
