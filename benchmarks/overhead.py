@@ -192,10 +192,13 @@ def _notes(part: str, rows: list[Record]) -> Iterator[str]:
         yield f"A trial as documented takes {documented / ours:.0f} times as long as one in our slots, all included."
     if part == "driver":
         for method in dict.fromkeys(row["method"] for row in rows):
-            costs = {row["ended"]: row["cpu_ms_per_report"] for row in rows if row["method"] == method}
+            costs = {row["ended"]: row for row in rows if row["method"] == method}
             first, last = min(costs), max(costs)
-            growth = costs[last] / costs[first]
-            yield f"{method}: a report costs {growth:.2f} times as much at {last:,} ended trials as at {first:,}."
+            trial, report = (costs[last][key] / costs[first][key] for key in ("cpu_ms_per_trial", "cpu_ms_per_report"))
+            yield (
+                f"{method}: at {last:,} ended trials a trial costs {trial:.2f} times as much as at {first:,}, "
+                f"a report {report:.2f} times."
+            )
 
 
 def _options() -> argparse.Namespace:
