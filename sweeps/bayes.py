@@ -17,7 +17,7 @@ SPREAD = 3
 RANDOM = 3
 """Every so many trials one is drawn evenly after all, since a surrogate can be wrong for long.
 
-Source: BOHB's share, Falkner et al. 2018, arXiv:1807.01774, section 4.1.
+Source: `random_fraction` of BOHB, Falkner et al. 2018, arXiv:1807.01774, a third in its authors' HpBandSter.
 """
 ROWS = 300
 """Numbers that the surrogate is fitted to; beyond them trials are left out, those that stopped earliest first."""
