@@ -166,6 +166,13 @@ def test_the_front_names_the_full_trials_that_no_smaller_one_beats(run: Path) ->
     assert [text.get_text() for text in axes.texts] == ["1x32, 4", "2x64, 4"]
 
 
+def test_a_search_for_loss_and_flops_has_its_front_over_flops(tmp_path: Path) -> None:
+    axes = draw(write_run(tmp_path / "compute", SPEC + "pareto: flops\n"))["compute_front.png"].axes[0]
+
+    assert axes.get_xlabel() == "training FLOPs"
+    assert [text.get_text() for text in axes.texts] == ["2x64, 4"]  # all trials here cost the same
+
+
 def test_cells_that_only_stopped_trials_reached_have_no_colour_of_the_scale(run: Path) -> None:
     axes = draw(run)["tiny_shapes.png"].axes[0]
 

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator, PercentFormatter
 
-from tinystories.visualization.recording import UNITS, Recording, Trial, best_of, front_of
+from tinystories.visualization.recording import OBJECTIVES, UNITS, Recording, Trial, best_of, front_of
 
 # Okabe & Ito's palette, told apart with every common colour blindness.
 # Source: Okabe & Ito 2008, https://jfly.uni-koeln.de/color/
@@ -82,18 +82,18 @@ def shapes_figure(recording: Recording) -> Figure:
 
 
 def front_figure(recording: Recording) -> Figure:
-    """Best loss over size of the trials that ran to the end, and the line of those that no smaller one beats."""
+    """Best loss over size or compute of the trials that ran to the end, and the line of those that none beats."""
     figure, axes = _figure(7.2, 4.4)
     completed = [trial for trial in recording.trials if trial.status == "completed"]
     front = front_of(completed)
-    axes.scatter([t.parameters for t in completed], [t.best_val_loss for t in completed], color=GREY, s=22, zorder=3)
-    sizes, losses = [trial.parameters for trial in front], [trial.best_val_loss for trial in front]
+    axes.scatter([t.size for t in completed], [t.best_val_loss for t in completed], color=GREY, s=22, zorder=3)
+    sizes, losses = [trial.size for trial in front], [trial.best_val_loss for trial in front]
     axes.step(sizes, losses, where="post", color=VERMILION, linewidth=1.5, zorder=4)
     axes.scatter(sizes, losses, color=VERMILION, s=34, zorder=5)
     for trial in front:
         axes.annotate(
             f"{trial.depth}x{trial.width}, {trial.heads}",
-            (trial.parameters, trial.best_val_loss),
+            (trial.size, trial.best_val_loss),
             xytext=(0, -6),  # below, where no trial can be
             textcoords="offset points",
             ha="center",
@@ -101,13 +101,14 @@ def front_figure(recording: Recording) -> Figure:
             fontsize=8,
             color=MUTED,
         )
-    axes.set(xscale="log", xlabel="parameters, embeddings included", ylabel="best validation loss [nat/token]")
+    axes.set(xscale="log", xlabel=OBJECTIVES[recording.size], ylabel="best validation loss [nat/token]")
     axes.margins(x=0.12, y=0.1)
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short_number(value)))
     axes.xaxis.set_minor_locator(NullLocator())
     _format_loss(axes.yaxis)
-    title = f"{recording.name}: what size buys; depth x width, heads of those that no smaller one beats"
+    buys, rival = ("compute", "cheaper") if recording.size == "flops" else ("size", "smaller")
+    title = f"{recording.name}: what {buys} buys; depth x width, heads of those that no {rival} one beats"
     axes.set_title(title, loc="left", fontsize=11)
     return figure
 

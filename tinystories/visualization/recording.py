@@ -15,6 +15,8 @@ from tinystories.config import AXES, Axis, TrialConfig, parse_number
 
 FIRST = 9
 """Unless it is given, the first rung is at one part of so many of the evaluations, as in `sweeps.spec`."""
+OBJECTIVES = {"parameters": "parameters, embeddings included", "flops": "training FLOPs"}
+"""What a front trades loss against: `pareto` of a spec; without it, parameters."""
 UNITS: dict[Axis, str] = {"tokens": "training tokens", "flops": "training FLOPs", "seconds": "seconds"}
 
 
@@ -29,6 +31,8 @@ class Trial:
     heads: int
     parameters: int
     non_embedding_parameters: int
+    size: float
+    """What the front has it on, see `OBJECTIVES`. [parameter or FLOP]"""
     best_val_loss: float
     """Lowest validation loss; NaN if there was none. [nat/token]"""
     cost: float
@@ -57,6 +61,8 @@ class Recording:
     """Where ASHA compares trials; empty without it. [evaluation]"""
     eta: int
     """ASHA lets the best 1/eta go on."""
+    size: str
+    """What the front trades loss against, a key of `OBJECTIVES`."""
     trials: tuple[Trial, ...]
     bits_per_nat: float
     """val_bpb / val_loss, the same in all trials, as they share their data. [bit/byte per nat/token]"""
@@ -72,10 +78,10 @@ class Recording:
 
 
 def front_of(trials: Iterable[Trial]) -> list[Trial]:
-    """The completed trials that no smaller or equal one beats, smallest first."""
+    """The completed trials that none of the same size or less beats, smallest first."""
     completed = (trial for trial in trials if trial.status == "completed" and math.isfinite(trial.best_val_loss))
     front: list[Trial] = []
-    for trial in sorted(completed, key=lambda trial: (trial.parameters, trial.best_val_loss)):
+    for trial in sorted(completed, key=lambda trial: (trial.size, trial.best_val_loss)):
         if not front or trial.best_val_loss < front[-1].best_val_loss:
             front.append(trial)
     return front
@@ -97,6 +103,9 @@ def read_recording(folder: Path) -> Recording:
     with _reading(folder / "spec.yaml") as file:
         spec = yaml.safe_load(file)
         axis, budget, evaluations = _budget(spec["trial"])
+        size = spec.get("pareto") or "parameters"
+        if size not in OBJECTIVES:
+            raise ValueError(f"pareto {size!r} must be one of {', '.join(OBJECTIVES)}")
         stopping = spec.get("early_terminate")
         halving = stopping or {}
         eta = int(halving.get("eta", 3))
@@ -106,7 +115,7 @@ def read_recording(folder: Path) -> Recording:
         curves, bits_per_nat = _curves(_rows(file), axis)
     with _reading(folder / "results.csv") as file:
         searched = (row for row in _rows(file) if row.get("stage") != "confirm")  # a finalist's best of many is luck
-        trials = tuple(_trial(row, curves[row["trial_id"]], axis) for row in searched)
+        trials = tuple(_trial(row, curves[row["trial_id"]], axis, size) for row in searched)
     return Recording(
         name=folder.resolve().name,
         axis=axis,
@@ -114,6 +123,7 @@ def read_recording(folder: Path) -> Recording:
         evaluations=evaluations,
         rungs=rungs,
         eta=eta,
+        size=size,
         trials=trials,
         bits_per_nat=bits_per_nat,
     )
@@ -150,7 +160,7 @@ def _curves(rows: Iterable[dict[str, str]], axis: Axis) -> tuple[dict[str, list[
     return curves, bits_per_nat
 
 
-def _trial(row: dict[str, str], curve: list[tuple[float, float]], axis: Axis) -> Trial:
+def _trial(row: dict[str, str], curve: list[tuple[float, float]], axis: Axis, size: str) -> Trial:
     return Trial(
         status=row["status"],
         depth=int(row["depth"]),
@@ -158,6 +168,7 @@ def _trial(row: dict[str, str], curve: list[tuple[float, float]], axis: Axis) ->
         heads=int(row["heads"]),
         parameters=int(row["parameters"]),
         non_embedding_parameters=int(row["non_embedding_parameters"]),
+        size=float(row[size]),
         best_val_loss=_number(row["best_val_loss"]),
         cost=float(row[axis]),
         curve=tuple(curve),
