@@ -91,8 +91,10 @@ def _loss(value: float) -> str:
     return f"{value:.4f}" if math.isfinite(value) else ""
 
 
-def fairness(spec: Spec) -> str:
+def fairness(spec: Spec, *, replayed: bool) -> str:
     """How widths were given their learning rates, and what trials were compared at, in a sentence."""
+    if replayed:
+        return f"Compared at equal {spec.trial['axis']}; learning rates as they were when the curves were recorded."
     scaled = spec.trial.get("scale_learning_rate", True)
     searched = spec.space.parameters.get("learning_rate")
     rate = "searched jointly with the shape" if searched else "one for all shapes"
@@ -102,7 +104,9 @@ def fairness(spec: Spec) -> str:
     return f"Compared at equal {spec.trial['axis']}; learning rate {rate}, {follows}."
 
 
-def show_ranking(spec: Spec, results: Sequence[Result], console: Console, price: Budget) -> int:
+def show_ranking(
+    spec: Spec, results: Sequence[Result], console: Console, price: Budget, *, replayed: bool = False
+) -> int:
     """Leaderboard, the best shape in a sentence, and what it was compared at; returns the exit status."""
     usable = bool(ranked(results))
     best = front(results, spec.pareto) if spec.pareto else ranked(results)[:LEADERS]
@@ -110,7 +114,7 @@ def show_ranking(spec: Spec, results: Sequence[Result], console: Console, price:
         console.print(leaderboard(best, price))
     console.print(conclusion(results), style="bold", soft_wrap=True)
     if usable:
-        console.print(fairness(spec), soft_wrap=True)
+        console.print(fairness(spec, replayed=replayed), soft_wrap=True)
     searched = sum(result.stage == "search" for result in results)
     if spec.run_cap > spec.trials == searched:
         console.print(f"All {searched} configurations of the space have been tried; run_cap {spec.run_cap} is more.")

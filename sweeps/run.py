@@ -176,7 +176,7 @@ def _replay(options: argparse.Namespace, spec: Spec, vocabulary: int, budget: Bu
         )
         replay.play(sweep, table, workers=options.workers, clock=clock)
     results = list(sweep.results.values())
-    status = report.show_ranking(spec, results, console, budget)
+    status = report.show_ranking(spec, results, console, budget, replayed=True)
     console.print(
         f"Replayed from {len(table.records)} runs of {options.replay} by {options.workers} simulated workers; "
         f"{table.inexact} of {len(results)} trials were answered by the nearest recorded configuration.",

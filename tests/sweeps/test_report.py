@@ -45,6 +45,12 @@ def test_the_report_says_how_widths_got_their_rates(changes: dict[str, Any], wor
     assert words in said([RESULT], **changes)
 
 
+def test_a_replay_does_not_say_how_rates_were_set() -> None:
+    sentence = report.fairness(parsing.parse(minimal()), replayed=True)
+
+    assert sentence == "Compared at equal tokens; learning rates as they were when the curves were recorded."
+
+
 def test_a_sweep_with_two_objectives_ends_with_its_front() -> None:
     small = replace(RESULT, trial_id="0001", depth=1, parameters=400, best_val_loss=3.0)
     beaten = replace(RESULT, trial_id="0002", parameters=2000, best_val_loss=3.5)
