@@ -82,6 +82,19 @@ def test_running_trials_are_believed_so_that_parallel_proposals_spread() -> None
     assert bayes.choose(gaps) == 1 - first
 
 
+def test_losses_that_part_late_are_forecast_as_they_are() -> None:
+    """Alike at first and far apart at the end, no loss of the end is an outlier."""
+    bayes = Bayes(9, 0.0)
+    finals = {str(number): 1.5 + 0.2 * number for number in range(START)}
+    for trial_id, final in finals.items():
+        bayes.add(trial_id, np.array([(final - 1.5) / 1.4]))
+        for evaluation in range(1, 10):
+            bayes.report(trial_id, evaluation, 4 + 0.001 * final + (final - 4) * math.log(evaluation) / math.log(9))
+        bayes.end(trial_id)
+
+    assert bayes.forecast(list(finals)) == pytest.approx(list(finals.values()), abs=0.05)
+
+
 @pytest.mark.parametrize("diverged", [math.inf, 1e9])
 def test_a_diverged_trial_wrecks_no_forecast(diverged: float) -> None:
     places = [0.0, 0.2, 0.4, 0.6, 0.8]
