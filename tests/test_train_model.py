@@ -1,15 +1,20 @@
+import gc
 import os
 import shutil
+import weakref
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
+from rich.live import Live
 
 from tinystories import checkpoint, train_model
 from tinystories.config import TrialConfig, field_names
 from tinystories.data.make_dataset import make_stories
 from tinystories.train_model import main
+from tinystories.trainer import Trainer
 
 TINY = ["--depth", "1", "--width", "16", "--heads", "2", "--context", "32", "--evaluations", "2", "--tokens", "5k"]
 
@@ -31,6 +36,32 @@ def test_trained_model_is_in_its_folder(data_folder: Path, tmp_path: Path, capsy
     assert len(shown.out.splitlines()) == 1
     assert "evaluation 1/2" in shown.err
     assert "evaluation 2/2" in shown.err
+
+
+def test_the_progress_bar_does_not_keep_the_model(
+    data_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its thread ends after it: had the thread the last hold on the model, the command could abort at its end."""
+    bars: list[Live] = []
+    trainers: list[weakref.ref[Trainer]] = []
+
+    def bar(**options: Any) -> Live:
+        bars.append(Live(**options))
+        return bars[-1]
+
+    def trainer(*args: Any, **options: Any) -> Trainer:
+        made = Trainer(*args, **options)
+        trainers.append(weakref.ref(made))
+        return made
+
+    monkeypatch.setattr(train_model, "Live", bar)
+    monkeypatch.setattr(train_model, "Trainer", trainer)
+
+    assert main(arguments(data_folder, tmp_path / "one")) == 0
+    gc.collect()
+
+    assert bars
+    assert [made() for made in trainers] == [None]
 
 
 def test_same_command_again_prints_the_result_without_training(

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+import weakref
 from collections.abc import Sequence
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
@@ -142,7 +143,9 @@ def _train(trainer: Trainer, out: str) -> Metrics:
     if trainer.metrics:
         console.print(f"{out} was trained up to here:\n{_line(trainer, trainer.metrics)}", soft_wrap=True)
         _keep_tokenizer(trainer, out)  # a kill between checkpoint and tokenizer leaves it out
-    with Live(get_renderable=lambda: _status(trainer), console=console, transient=True):
+    # Live's thread may outlive Live. If it were the last to let a trainer go while Python ends, PyTorch would abort.
+    watched = weakref.proxy(trainer)
+    with Live(get_renderable=lambda: _status(watched), console=console, transient=True):
         for metrics in trainer.run():
             console.print(_line(trainer, metrics), soft_wrap=True)
             if not metrics.diverged:
