@@ -187,7 +187,7 @@ def _replay(options: argparse.Namespace, spec: Spec, vocabulary: int, budget: Bu
     if table.invalid:
         console.print(f"Left out: {table.invalid} recorded runs whose shape is not valid within the limits.")
     if table.cut_short:
-        console.print(f"{table.cut_short} trials ended early, where their record ends.")
+        console.print(f"Trials that ended early, as their record does: {table.cut_short}.")
     if table.exhausted and not sweep.done:
         console.print("Every recorded run has been used.")
     return status
