@@ -36,8 +36,6 @@ class _Trial:
     features: Array
     losses: dict[int, float] = field(default_factory=dict)
     """By evaluation; infinite where it diverged."""
-    reported: int = 0
-    """Number of its last report among all."""
 
 
 class Bayes:
@@ -54,6 +52,7 @@ class Bayes:
         self._terms = terms(np.ones(1), evaluations, cooldown).shape[1]
         self._trials: dict[str, _Trial] = {}
         self._running: dict[str, _Trial] = {}
+        """In the order of their last reports."""
         self._ended: list[tuple[bool, int, str]] = []
         """What ended trials with losses are worth, and their names, ascending: as many as the surrogate may see."""
         self._model: CurveModel | None = None
@@ -61,7 +60,6 @@ class Bayes:
         self._fitted_rows = 0
         self._center, self._scale = 0.0, 1.0
         self._stale = False
-        self._reports = 0
 
     def add(self, trial_id: str, features: Array) -> None:
         """A trial begins."""
@@ -69,9 +67,8 @@ class Bayes:
 
     def report(self, trial_id: str, evaluation: int, loss: float) -> None:
         """Take in an evaluation; an infinite loss says that the trial diverged."""
-        trial = self._trials[trial_id]
-        trial.losses[evaluation] = loss
-        trial.reported = self._reports = self._reports + 1
+        self._trials[trial_id].losses[evaluation] = loss
+        self._running[trial_id] = self._running.pop(trial_id)
         self._stale = True
 
     def reported(self, trial_id: str) -> dict[int, float]:
@@ -181,8 +178,7 @@ class Bayes:
         Ended and running ones have half of the rows each, and what the others leave.
         """
         ended = [trial_id for _, _, trial_id in reversed(self._ended)]
-        reported = [trial_id for trial_id, trial in self._running.items() if trial.losses]
-        reported.sort(key=lambda trial_id: -self._running[trial_id].reported)
+        reported = [trial_id for trial_id, trial in reversed(self._running.items()) if trial.losses]
         kept: dict[str, None] = {}
         left = ROWS
         for names, most in ((ended, ROWS // 2), (reported, ROWS), (ended, ROWS)):

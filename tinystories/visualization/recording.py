@@ -29,7 +29,6 @@ class Trial:
     depth: int
     width: int
     heads: int
-    parameters: int
     non_embedding_parameters: int
     size: float
     """What the front has it on, see `OBJECTIVES`. [parameter or FLOP]"""
@@ -166,7 +165,6 @@ def _trial(row: dict[str, str], curve: list[tuple[float, float]], axis: Axis, si
         depth=int(row["depth"]),
         width=int(row["width"]),
         heads=int(row["heads"]),
-        parameters=int(row["parameters"]),
         non_embedding_parameters=int(row["non_embedding_parameters"]),
         size=float(row[size]),
         best_val_loss=_number(row["best_val_loss"]),
