@@ -69,11 +69,11 @@ def ours(*, trials: int, evaluations: int, pause: float, slots: int, data: Data,
     tuning.run(sweep, slot, slots=slots, on_step=lambda: None)
     over = time.monotonic()
     cluster.disconnect()
-    if not sweep.done or any(result.status != "completed" for result in sweep.results.values()):
+    if sweep.left or any(result.status != "completed" for result in sweep.results.values()):
         raise RuntimeError(f"not all of our trials completed: {list(sweep.results.values())[-1]}")
     return Launch(
         ray=ready - started,
-        ends=[end - started for end in sweep.ended_at],
+        ends=[end - started for end, _ in sweep.ended],
         over=over - started,
         spans={name: [(a - started, b - started) for a, b in spans] for name, spans in sweep.spans.items()},
     )

@@ -18,10 +18,11 @@ from types import SimpleNamespace
 from curve_tables import CurveTable
 from simulation import Contender, End
 
-from sweeps.halving import DIVERGED_LOSS, ForecastHalving, SuccessiveHalving
+from sweeps import stopping
+from sweeps.halving import DIVERGED_LOSS, SHARE, Screening, SuccessiveHalving
 from sweeps.search import Search
 from sweeps.space import Assignment
-from sweeps.spec import Halving
+from sweeps.spec import Stopping
 
 KEPT = 3
 
@@ -49,7 +50,7 @@ class RandomHalving(Random):
 
     def __init__(self, table: CurveTable, *, seed: int, budget: float) -> None:
         super().__init__(table, seed=seed, budget=budget)
-        rule = Halving()
+        rule = Stopping(type="asha")
         self._halving = SuccessiveHalving(eta=rule.eta, rungs=rule.rungs(table.spec.evaluations))
 
     def report(self, trial: str, evaluation: int, loss: float) -> bool:
@@ -172,29 +173,67 @@ class Ray(Contender):
 class Ours(Contender):
     """What a sweep does, without its files."""
 
+    per_budget = True
+
     def __init__(self, table: CurveTable, *, seed: int, budget: float) -> None:
-        spec = table.spec
-        assert spec.early_terminate is not None
-        self._search = Search(replace(spec, seed=seed))
-        eta, rungs = spec.early_terminate.eta, spec.rungs
-        self._rule: SuccessiveHalving | ForecastHalving = (
-            ForecastHalving(eta=eta, rungs=rungs, forecaster=self._search)
-            if spec.rule == "forecast"
-            else SuccessiveHalving(eta=eta, rungs=rungs)
-        )
+        self._spec = table.spec
+        self._search = Search(replace(self._spec, seed=seed))
+        rule = stopping.rule(self._spec, forecaster=self._search, second={})
+        assert isinstance(rule, Screening)
+        self._rule = rule
+        self._left = round(budget * self._spec.evaluations)
+        finalist = self._spec.evaluations - rule.rung
+        self._count = rule.affordable(lambda count: count * finalist < SHARE * self._left)
+        self._untried = len(table.records)
+        self._reached: dict[str, int] = {}
+        """Of running trials."""
+        self._stopped: set[str] = set()
 
     def ask(self) -> tuple[str, Assignment] | None:
-        """What the searcher proposes."""
+        """What the searcher proposes, as long as enough is left for the finalists."""
+        if self._untried == 0 or self._saves:
+            return None
         proposal = self._search.ask()
+        self._untried -= 1
+        self._reached[proposal.trial_id] = 0
         return proposal.trial_id, proposal.assignment
+
+    @property
+    def _saves(self) -> bool:
+        rung, evaluations = self._rule.rung, self._spec.evaluations
+        owed = self._rule.owed(
+            self._count,
+            evaluations,
+            lambda trial: self._reached.get(trial, rung if trial in self._stopped else evaluations),
+        )
+        begun = sum(rung - at for at in self._reached.values() if at < rung)
+        return sum(left for _, left in owed) + begun + rung > self._left
+
+    def resume(self) -> str | None:
+        """The next finalist, once no more are to be looked at."""
+        if any(at < self._rule.rung for at in self._reached.values()) or not (self._untried == 0 or self._saves):
+            return None
+        for trial in self._rule.finalists(self._count):
+            if trial in self._stopped:
+                self._stopped.remove(trial)
+                self._rule.let_pass(trial)
+                self._search.ask_to_resume(trial)
+                self._reached[trial] = self._rule.rung
+                return trial
+        return None
 
     def report(self, trial: str, evaluation: int, loss: float) -> bool:
         """What the stopping rule decides."""
+        self._left -= 1
+        self._reached[trial] = evaluation
         self._search.report(trial, evaluation, _finite(loss))
         return self._rule.report(trial, evaluation, _finite(loss))
 
     def end(self, trial: str, status: End, loss: float) -> None:
         """Tell the searcher how it ended."""
+        del self._reached[trial]
+        if status == "stopped":
+            self._stopped.add(trial)
         self._search.tell(trial, status, loss)
 
 

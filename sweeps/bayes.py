@@ -82,6 +82,11 @@ class Bayes:
             insort(self._ended, (any(map(math.isfinite, losses.values())), len(losses), trial_id))
             del self._ended[:-ROWS]
 
+    def resume(self, trial_id: str) -> None:
+        """A trial that had ended runs again."""
+        self._running[trial_id] = self._trials[trial_id]
+        self._ended = [worth for worth in self._ended if worth[-1] != trial_id]
+
     def forecast(self, trial_ids: Sequence[str]) -> Array:
         """The losses that trials will end with, or would have ended with. [nat/token]
 

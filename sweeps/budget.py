@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +34,11 @@ class Budget:
     def __post_init__(self) -> None:
         if self.money is not None and self.cost_per_hour is None:
             raise ValueError(f"--budget {self.money:g} needs --cost-per-hour, the price of a GPU-hour")
+
+    @property
+    def limited(self) -> bool:
+        """Whether it can be used up."""
+        return (self.hours, self.gpu_hours, self.money) != (None, None, None)
 
     def cost(self, gpu_hours: float) -> float:
         """Money for so many GPU-hours; NaN without a price."""
@@ -96,6 +101,25 @@ class Meter:
         if budget.money is not None and budget.cost(self.gpu_hours) >= budget.money:
             return f"--budget {budget.money:g}"
         return None
+
+    def lasts(self, work: Sequence[float], *, slots: int, share: float | None = None) -> bool:
+        """Whether what is left of the budget lasts for some work.
+
+        Args:
+            work: of each trial, in one slot. [s]
+            slots: trials at a time.
+            share: ask instead whether this share of the whole budget would.
+        """
+        spent, hours = (self.seconds, self.gpu_hours) if share is None else (0.0, 0.0)
+        seconds = spent + max(sum(work) / slots, *work)
+        gpu_hours = hours + self.gpu_share * sum(work) / SECONDS
+        part = share or 1.0
+        budget = self.budget
+        return (
+            (budget.hours is None or seconds < part * SECONDS * budget.hours)
+            and (budget.gpu_hours is None or gpu_hours < part * budget.gpu_hours)
+            and (budget.money is None or budget.cost(gpu_hours) < part * budget.money)
+        )
 
     def update(self) -> None:
         """Remember the count from time to time, for a run that is killed."""

@@ -4,7 +4,6 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
-from itertools import islice
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -41,7 +40,7 @@ class Display:
         self._started = started
         self._ended = math.nan
         self._busy_at_start: float | None = None
-        self._shown = len(sweep.results)
+        self._shown = 0
         # Refreshed by `update`, in the thread that changes the sweep.
         self._live = live(console, self._view)
         self._refreshed = 0.0
@@ -65,10 +64,10 @@ class Display:
                 self._refreshed = now
                 self._live.refresh()
             return
-        results = self._sweep.results
-        for result in reversed(list(islice(reversed(results.values()), len(results) - self._shown))):
-            self._console.print(f"[{len(results)}/{self._sweep.spec.trials_in_all}] {_ended(result)}", soft_wrap=True)
-        self._shown = len(results)
+        count = len(_ended(self._sweep))
+        for _, result in self._sweep.ended[self._shown :]:
+            self._console.print(f"[{count}/{self._sweep.spec.trials_in_all}] {_ending(result)}", soft_wrap=True)
+        self._shown = len(self._sweep.ended)
 
     def utilisation(self) -> str:
         """How much of the slots' time went into training, once the run has ended."""
@@ -77,7 +76,7 @@ class Display:
             return f"Took {duration(wall)}."
         available = self._slots * (wall - STARTUP_SECONDS)
         busy = (self._sweep.busy_seconds - self._busy_at_start) / available
-        tail = sum(self._ended - moment for moment in self._sweep.ended_at[-self._slots :]) / available
+        tail = sum(self._ended - moment for moment, _ in self._sweep.ended[-self._slots :]) / available
         return (
             f"Took {duration(wall)}; after the first {STARTUP_SECONDS} s "
             f"the {self._slots} slots were training {busy:.0%} of the time "
@@ -86,7 +85,7 @@ class Display:
 
     def _view(self) -> Group:
         sweep = self._sweep
-        ended, cap = len(sweep.results), sweep.spec.trials_in_all
+        ended, cap = len(_ended(sweep)), sweep.spec.trials_in_all
         lines: list[RenderableType] = [
             Text.assemble((sweep.spec.name, "bold"), f"  {budget(sweep.spec)}"),
             _counts(sweep),
@@ -143,7 +142,7 @@ def duration(seconds: float) -> str:
 
 def _spent(sweep: Sweep) -> Text:
     axis = sweep.spec.trial["axis"]
-    last = [*sweep.results.values(), *(trial.metrics for trial in sweep.running.values() if trial.metrics)]
+    last = [*_ended(sweep), *(trial.metrics for trial in sweep.running.values() if trial.metrics)]
     spent_units = sum(getattr(record, axis) for record in last)
     whole = sweep.spec.trials_in_all * sweep.spec.trial["budget"]
     return Text(f"spent {number(spent_units)} of at most {number(whole)} {axis}; {spent(sweep.meter)}", style="dim")
@@ -162,8 +161,13 @@ def spent(meter: Meter) -> str:
     return f"In all its runs: {', '.join(parts)}."
 
 
+def _ended(sweep: Sweep) -> list[Result]:
+    """Trials that have ended and do not go on."""
+    return [result for trial_id, result in sweep.results.items() if trial_id not in sweep.running]
+
+
 def _counts(sweep: Sweep) -> Text:
-    statuses = Counter(result.status for result in sweep.results.values())
+    statuses = Counter(result.status for result in _ended(sweep))
     parts = [(f"{statuses[status]} {status}", COLOURS[status]) for status in COLOURS if statuses[status]]
     parts.append((f"{len(sweep.running)} running", "cyan"))
     return Text("  ").join(Text(text, style=style) for text, style in parts)
@@ -189,7 +193,7 @@ def _best(result: Result) -> str:
     return f"{result.shape}: {result.best_val_loss:.4f} nat/token (trial {result.trial_id})"
 
 
-def _ended(result: Result) -> str:
+def _ending(result: Result) -> str:
     if result.status == "failed":
         return f"{result.trial_id} failed: {result.shape}: {result.error}"
     return f"{result.trial_id} {result.status}: {result.shape}, val_loss {result.val_loss:.4f}"

@@ -1,9 +1,8 @@
-"""Which trials stop: asynchronous successive halving, by the losses at a rung or by what they will become."""
+"""Which trials stop, and which of them go on later: asynchronous successive halving, and screening."""
 
 import math
 from bisect import bisect_left, insort
-from collections.abc import Mapping, Sequence
-from itertools import islice
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 DIVERGED_LOSS = 100.0
@@ -13,10 +12,15 @@ Finite, because a NaN leaves an Optuna trial RUNNING for ever; far above ln(65,5
 evenly among as many tokens as a uint16 file can hold, so that no honest trial ranks behind it.
 """
 RECENT = 300
-"""Trials of a rung, the latest, that a forecast or a front ranks: more would cost time and hardly change the rank."""
+"""Trials of a rung that a front ranks, the latest, or a forecast, those of the lowest losses: more would cost time and
+hardly change the rank."""
 CHANCE = 0.3
-"""A trial that beats the best forecast with this probability goes on whatever its rank. Measured: on recorded curves
-that cross, the best trial is stopped less often, and nothing is lost on others."""
+"""A trial that beats the best forecast with this probability is not stopped. Measured: on recorded curves that cross,
+the best trial is stopped less often, and nothing is lost on others."""
+SHARE = 0.5
+"""Of a budget, what finalists may cost, unless there is only one."""
+SPARE = 2
+"""So many times as many trials as there are finalists may yet be some by their forecasts."""
 
 
 class Forecaster(Protocol):
@@ -71,42 +75,79 @@ class SuccessiveHalving:
         return bisect_left(ranking, (loss, trial_id)) < max(1, len(ranking) // self.eta)
 
 
-class ForecastHalving:
-    """The same rungs, but who is best is told by the losses that trials are expected to end with, since curves cross.
+class Screening:
+    """All trials stop at one rung, and when no more are to come, the best are trained to their end.
 
-    All that reached the rung are forecast anew at every decision. A trial with a fair chance to end best goes on
-    whatever its rank, a diverged one never.
+    Nobody goes on by luck of the order, and most of a budget goes into looking at many configurations. Where curves
+    cross, the best are those that are forecast to end best, and a trial with a fair chance to end best goes on at
+    once, since forecasts need curves that end.
 
     Args:
-        eta: reduction factor.
-        rungs: the evaluations at which trials are compared.
-        forecaster: has been told of a loss before it is reported here.
+        rung: the evaluation at which trials stop.
+        finalists: at most so many are trained to their end.
+        forecaster: has been told of a loss before it is reported here; None: the best are those of the lowest losses.
+
+    Source: training the best after one evaluation, Egele et al. 2023, arXiv:2307.15422, who take the best 3 of the
+    losses there.
     """
 
-    def __init__(self, *, eta: int, rungs: Sequence[int], forecaster: Forecaster) -> None:
-        self.eta = eta
-        self._reached: dict[int, dict[str, None]] = {rung: {} for rung in rungs}
+    def __init__(self, *, rung: int, finalists: int, forecaster: Forecaster | None = None) -> None:
+        self.rung = rung
+        self.most = finalists
         self._forecaster = forecaster
+        self._losses: dict[str, float] = {}
+        self._ranking: list[tuple[float, str]] = []
+        """Of trials that have not diverged."""
+        self._passed: set[str] = set()
 
     def record(self, trial_id: str, evaluation: int, loss: float) -> None:
-        """Take in that a trial reached a rung, without a decision."""
-        if evaluation in self._reached:
-            self._reached[evaluation][trial_id] = None
+        """Take in a loss without a decision; arguments as those of `SuccessiveHalving`."""
+        if evaluation == self.rung and trial_id not in self._losses:
+            self._losses[trial_id] = loss
+            if loss < DIVERGED_LOSS:
+                insort(self._ranking, (loss, trial_id))
+
+    def let_pass(self, trial_id: str) -> None:
+        """A trial that stopped at the rung goes on: it reports from there once more, and is not stopped again."""
+        self._passed.add(trial_id)
 
     def report(self, trial_id: str, evaluation: int, loss: float) -> bool:
-        """Record, and say whether the trial may go on.
+        """Record a loss and say whether the trial may go on."""
+        self.record(trial_id, evaluation, loss)
+        if evaluation != self.rung or trial_id in self._passed:
+            return True
+        if self._forecaster is None or loss >= DIVERGED_LOSS:
+            return False
+        return self._forecaster.chance_of_best(trial_id) > CHANCE
+
+    def affordable(self, fits: Callable[[int], bool]) -> int:
+        """How many finalists a budget allows.
 
         Args:
-            loss: `DIVERGED_LOSS` of a trial that diverged.
+            fits: whether a share of `SHARE` of the budget would do for so many.
         """
-        self.record(trial_id, evaluation, loss)
-        if evaluation not in self._reached:
-            return True
-        if loss >= DIVERGED_LOSS:
-            return False
-        if self._forecaster.chance_of_best(trial_id) > CHANCE:
-            return True
-        latest = [other for other in islice(reversed(self._reached[evaluation]), RECENT) if other != trial_id]
-        finals = self._forecaster.forecast([*latest, trial_id])
-        better = sum(final < finals[trial_id] for final in finals.values())
-        return better < max(1, len(finals) // self.eta)
+        return next((count for count in range(self.most, 1, -1) if fits(count)), 1)
+
+    def finalists(self, count: int) -> list[str]:
+        """The trials to be trained to their end, as far as is known now, best first: never a diverged one."""
+        if self._forecaster is None or not self._ranking:
+            return [name for _, name in self._ranking[:count]]
+        finals = self._forecaster.forecast([name for _, name in self._ranking[:RECENT]])
+        return sorted(finals, key=finals.__getitem__)[:count]
+
+    def promising(self) -> list[str]:
+        """Trials that may yet be finalists; where they are forecast more than that, since forecasts change."""
+        return self.finalists(self.most * (1 if self._forecaster is None else SPARE))
+
+    def owed(self, count: int, evaluations: int, stands_at: Callable[[str], int]) -> list[tuple[str | None, int]]:
+        """Evaluations that finalists are yet to be trained for: of trials, and of None for one that is not known yet.
+
+        Args:
+            count: of finalists.
+            evaluations: of a full trial.
+            stands_at: the last evaluation of a trial; of one that has ended for good, `evaluations`.
+        """
+        best = self.finalists(count)
+        owed: list[tuple[str | None, int]] = [(name, evaluations - stands_at(name)) for name in best]
+        owed += [(None, evaluations - self.rung)] * (count - len(best))
+        return [(name, left) for name, left in owed if left > 0]

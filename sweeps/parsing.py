@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import yaml
 
 from sweeps.space import SEARCHABLE, SHAPE, Assignment, Choice, Limits, Range, Space, kind
-from sweeps.spec import METRICS, Confirm, Halving, Spec, StoriesData
+from sweeps.spec import METRICS, Confirm, Spec, Stopping, StoriesData
 from tinystories.config import AXES, TrialConfig, parse_number
 
 MOST_PER_GPU = 100
@@ -95,7 +95,7 @@ def parse(raw: Mapping[str, Any]) -> Spec:
         space=space,
         points=_points(raw.get("points", []), space),
         run_cap=_positive(raw["run_cap"], "run_cap"),
-        early_terminate=_halving(raw.get("early_terminate")),
+        early_terminate=_stopping(raw.get("early_terminate"), pareto=bool(settings.get("pareto"))),
         confirm=_confirm(raw.get("confirm")),
         trial=trial,
         data=_data(raw.get("data")),
@@ -123,8 +123,6 @@ def _check_settings(spec: Spec) -> None:
         raise ValueError(f"pareto flops: trials have a budget of {spec.trial['axis']}; it goes with trial.tokens")
     if spec.pareto and spec.method == "bayes":
         raise ValueError(f"method bayes knows one objective; with pareto {spec.pareto}, allowed: tpe, random")
-    if spec.pareto and spec.early_terminate and spec.early_terminate.type == "forecast":
-        raise ValueError(f"early_terminate.type {spec.early_terminate.type}: with pareto {spec.pareto}, allowed: asha")
     if spec.pareto and spec.confirm:
         raise ValueError(f"pareto {spec.pareto}: there is no single best to confirm; leave confirm out")
     if spec.confirm and "seed" in spec.space.parameters:
@@ -149,13 +147,20 @@ def _metric(raw: Mapping[str, Any]) -> str:
     return raw.get("name", "val_loss")
 
 
-def _halving(raw: Any) -> Halving | None:
+def _stopping(raw: Any, *, pareto: bool) -> Stopping | None:
+    """With two objectives there is no best few to be trained to their end, so ASHA it is."""
     if raw is None:
         return None
-    entries = _mapping(raw, "early_terminate")
-    types = get_type_hints(Halving)
-    _known(entries, tuple(types), "early_terminate")
-    return Halving(**{key: _typed(value, types[key], f"early_terminate.{key}") for key, value in entries.items()})
+    entries = {"type": "asha" if pareto else "screen", **_mapping(raw, "early_terminate")}
+    types = get_type_hints(Stopping)
+    stopping = {
+        key: _typed(value, types[key], f"early_terminate.{key}") for key, value in entries.items() if key in types
+    }
+    own = {"screen": "finalists", "asha": "eta"}[stopping["type"]]
+    _known(entries, ("type", own, "min_iter"), f"early_terminate of type {stopping['type']}")
+    if pareto and stopping["type"] != "asha":
+        raise ValueError(f"early_terminate.type {stopping['type']}: with pareto, allowed: asha")
+    return Stopping(**stopping)
 
 
 def _confirm(raw: Any) -> Confirm | None:

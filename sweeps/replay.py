@@ -8,9 +8,10 @@ run, the searched parameters, the axes that were recorded (`tokens`, `flops`, `s
 import csv
 import gzip
 import heapq
+import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -198,28 +199,35 @@ def play(sweep: Sweep, table: Table, *, workers: int, clock: Clock) -> None:
         workers: trials at a time.
         clock: goes on by the table's seconds; without that column, by a second for every unit of the axis.
     """
-    spec, axis = sweep.spec, sweep.spec.trial["axis"]
-    due: list[tuple[float, int, Running, Record, int]] = []
-    begun = 0
+    sweep.spec = spec = replace(sweep.spec, run_cap=min(sweep.spec.run_cap, len(table.records)))
+    axis = spec.trial["axis"]
+    records: dict[str, Record] = {}
+    due: list[tuple[float, int, Running, int]] = []
+    begun = itertools.count()
 
-    def seconds(record: Record, evaluation: int) -> float:
+    def seconds(trial: Running, evaluation: int) -> float:
+        record = records[trial.trial_id]
         time = record.costs.get("seconds", record.costs[axis])
         return float(np.interp(spec.cost_at(evaluation), [0, *record.costs[axis]], [0, *time]))
 
+    def work(trial: Running, evaluation: int) -> None:
+        """Have a worker train a trial up to the evaluation after this one."""
+        after = clock.now + seconds(trial, evaluation + 1) - seconds(trial, evaluation)
+        heapq.heappush(due, (after, next(begun), trial, evaluation + 1))
+
     def start() -> None:
-        nonlocal begun
-        while len(due) < workers and not table.exhausted and (trial := sweep.propose()):
-            record = table.take({name: getattr(trial.config, name) for name in spec.space.parameters})
-            sweep.stand_for(trial.trial_id, spec.trial_config(record.parameters))
-            heapq.heappush(due, (clock.now + seconds(record, 1), begun, trial, record, 1))
-            begun += 1
+        while len(due) < workers and (trial := sweep.propose()):
+            if trial.trial_id not in records:
+                assignment = {name: getattr(trial.config, name) for name in spec.space.parameters}
+                records[trial.trial_id] = table.take(assignment)
+            sweep.stand_for(trial.trial_id, spec.trial_config(records[trial.trial_id].parameters))
+            work(trial, trial.metrics.evaluation if trial.metrics else 0)
 
     start()
     while due:
-        clock.now, order, trial, record, evaluation = heapq.heappop(due)
-        if _goes_on(sweep, trial, record, evaluation, table):
-            after = clock.now + seconds(record, evaluation + 1) - seconds(record, evaluation)
-            heapq.heappush(due, (after, order, trial, record, evaluation + 1))
+        clock.now, _, trial, evaluation = heapq.heappop(due)
+        if _goes_on(sweep, trial, records[trial.trial_id], evaluation, table):
+            work(trial, evaluation)
         start()
 
 

@@ -134,17 +134,20 @@ def _prepare(options: argparse.Namespace, stack: ExitStack) -> Session | int:
         claim.check_spec(folder, spec)
         claim.check_data(folder, data)
         claim.claim(folder, raw, data, location)
-        results = read_results(folder.results)
-        if not confirm.left(spec, results):
-            _settle(spec, folder, mirror, data)
-            return report.show_result(spec, results, folder, Console(), budget)
+        if not confirm.left(spec, read_results(folder.results)):
+            sweep = _without_ray(spec, folder, mirror, data, budget)
+            if not sweep.left:
+                sweep.abandon()  # a kill may have come before Optuna was told
+                return report.show_result(spec, list(sweep.results.values()), folder, Console(), budget)
         return _start(options, spec, folder, mirror, data, stack, budget)
 
 
-def _settle(spec: Spec, folder: RunFolder, mirror: Mirror, data: Data) -> None:
-    """Leave no trial of a finished sweep running in Optuna: a kill may have come before it was told."""
+def _without_ray(spec: Spec, folder: RunFolder, mirror: Mirror, data: Data, budget: Budget) -> Sweep:
+    """The state of a sweep whose trials may all have ended."""
     tracker = Tracker.open("disabled", sweep=spec.name, folder=folder.root, project=spec.project)
-    Sweep(spec, folder, vocab_size=data.vocab_size, tracker=tracker, checkpoints=mirror.checkpoints).abandon()
+    return Sweep(
+        spec, folder, vocab_size=data.vocab_size, tracker=tracker, checkpoints=mirror.checkpoints, budget=budget
+    )
 
 
 def _budget(options: argparse.Namespace) -> Budget:
@@ -160,8 +163,7 @@ def _replay(options: argparse.Namespace, spec: Spec, vocabulary: int, budget: Bu
     """The sweep on recorded curves; its files go with it. Returns the exit status."""
     spec = replace(spec, confirm=None)  # a table holds no new seeds
     table, clock, console = replay.read_table(options.replay, spec), replay.Clock(), Console()
-    limited = budget != Budget(cost_per_hour=budget.cost_per_hour)
-    if limited and not all("seconds" in record.costs for record in table.records):
+    if budget.limited and not all("seconds" in record.costs for record in table.records):
         raise ValueError(f"--replay {options.replay} has no seconds, so --hours, --gpu-hours and --budget mean nothing")
     with tempfile.TemporaryDirectory() as folder:
         sweep = Sweep(
@@ -171,6 +173,7 @@ def _replay(options: argparse.Namespace, spec: Spec, vocabulary: int, budget: Bu
             tracker=Tracker.open("disabled", sweep=spec.name, folder=Path(folder), project=spec.project),
             checkpoints=folder,
             budget=budget,
+            slots=options.workers,
             search=Search(spec),
             clock=clock,
         )
@@ -183,12 +186,12 @@ def _replay(options: argparse.Namespace, spec: Spec, vocabulary: int, budget: Bu
         soft_wrap=True,
     )
     if used_up := sweep.meter.used_up:
-        console.print(f"{used_up} is used up with {confirm.left(spec, results)} trials left.")
+        console.print(f"{used_up} is used up with {sweep.left} trials left.")
     if table.invalid:
         console.print(f"Left out: {table.invalid} recorded runs whose shape is not valid within the limits.")
     if table.cut_short:
         console.print(f"Trials that ended early, as their record does: {table.cut_short}.")
-    if table.exhausted and not sweep.done:
+    if table.exhausted and len(results) < spec.trials:
         console.print("Every recorded run has been used.")
     return status
 
@@ -220,6 +223,7 @@ def _start(
         checkpoints=mirror.checkpoints,
         budget=budget,
         gpu_share=gpus or 1.0,
+        slots=slots,
     )
     from sweeps.worker import SlotConfig, train
 
@@ -290,7 +294,7 @@ def _run(session: Session) -> int:
     for note in (session.tracker.problem, session.tracker.sync_command, session.tracker.url):
         if note:
             console.print(f"W&B: {note}", soft_wrap=True)
-    left = confirm.left(sweep.spec, results)
+    left = sweep.left
     if not left:
         return status
     if used_up := sweep.meter.used_up:

@@ -51,6 +51,9 @@ class Proposal:
     assignment: Assignment
     stage: Stage = "search"
     resumed: bool = False
+    """Whether it goes on where it was."""
+    finalist: bool = False
+    """Whether it had stopped."""
 
 
 @contextmanager
@@ -74,8 +77,9 @@ class Search:
     """The Optuna study behind a sweep: asks for new configurations, tells what became of them.
 
     Every trial that was asked for ends as COMPLETE, PRUNED (with its intermediate values; Optuna has none for two
-    objectives) or FAIL. The study is on disk after every call, so a driver that is killed leaves its unfinished
-    trials RUNNING there, and `unfinished` hands them to the next one.
+    objectives) or FAIL. One that goes on after it stopped becomes another Optuna trial of the same name, as Optuna's
+    do not come back. The study is on disk after every call, so a driver that is killed leaves its unfinished trials
+    RUNNING there, and `unfinished` hands them to the next one.
 
     Args:
         spec: what is searched, and how.
@@ -106,13 +110,18 @@ class Search:
         """The seeds that each of them has had."""
         self._ended: dict[str, bool] = {}
         """Ended trials, and whether they failed."""
+        self._finalists: set[str] = set()
+        """Trials that went on after they had stopped."""
         for trial in trials:
             self._recover(trial)
 
     def _recover(self, trial: FrozenTrial) -> None:
         if "trial_id" in trial.user_attrs:
             trial_id = trial.user_attrs["trial_id"]
-            self._add(trial_id, trial._trial_id, trial.user_attrs["assignment"])
+            if trial_id in self._ids:
+                self._revive(trial_id, trial._trial_id)
+            else:
+                self._add(trial_id, trial._trial_id, trial.user_attrs["assignment"])
             for evaluation, loss in trial.intermediate_values.items():
                 self._learn(trial_id, evaluation, loss)
             if trial.state.is_finished():
@@ -130,6 +139,12 @@ class Search:
         self._outcomes.setdefault(self._key(assignment), None)
         self._seeds[self._key(assignment)].add(self._spec.trial_config(assignment).seed)
         self._bayes.add(trial_id, self._candidates.features([assignment])[0])
+
+    def _revive(self, trial_id: str, storage_id: int) -> None:
+        self._ids[trial_id] = storage_id
+        self._finalists.add(trial_id)
+        del self._ended[trial_id]
+        self._bayes.resume(trial_id)
 
     def _learn(self, trial_id: str, evaluation: int, loss: float) -> None:
         self._bayes.report(trial_id, evaluation, loss if loss < DIVERGED_LOSS else math.inf)
@@ -149,7 +164,11 @@ class Search:
         """Trials that an earlier driver left without an end, oldest first."""
         return [
             Proposal(
-                trial.user_attrs["trial_id"], trial.user_attrs["assignment"], trial.user_attrs["stage"], resumed=True
+                trial.user_attrs["trial_id"],
+                trial.user_attrs["assignment"],
+                trial.user_attrs["stage"],
+                resumed=True,
+                finalist=trial.user_attrs["trial_id"] in self._finalists,
             )
             for trial in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
             if "trial_id" in trial.user_attrs
@@ -213,6 +232,20 @@ class Search:
             assignment: the searched parameters.
         """
         return self._ask_for(assignment, seed=seed, stage="confirm")
+
+    @_storage_errors()
+    def ask_to_resume(self, trial_id: str) -> Proposal:
+        """A trial that stopped, to go on."""
+        stopped = self._storage.get_trial(self._ids[trial_id])
+        trial = create_trial(
+            state=TrialState.RUNNING,
+            params=stopped.params,
+            distributions=stopped.distributions,
+            user_attrs=stopped.user_attrs,
+            intermediate_values=stopped.intermediate_values,
+        )
+        self._revive(trial_id, self._storage.create_new_trial(self._study._study_id, trial))
+        return Proposal(trial_id, self._assignments[trial_id], resumed=True, finalist=True)
 
     def _ask_for(self, assignment: Assignment, *, seed: int | None = None, stage: Stage = "search") -> Proposal:
         """Write a chosen configuration down, in one transaction: a commit costs more than the choice."""

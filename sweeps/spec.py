@@ -10,29 +10,36 @@ from tinystories.models import size
 
 WandbMode = Literal["auto", "online", "offline", "disabled"]
 Objective = Literal["parameters", "flops"]
-Rule = Literal["asha", "forecast"]
+Rule = Literal["screen", "asha"]
 FIRST = 9
 """The first rung is at one part of so many, unless the spec says otherwise: behind the warm-up, a twentieth."""
 METRICS = ("val_loss", "val_bpb")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Halving:
-    """Rungs at evaluations min_iter, min_iter * eta, ...; at each, the best 1/eta go on.
+class Stopping:
+    """When poor trials stop.
 
-    Source: Li et al. 2020, arXiv:1810.05934, stopping variant; `min_iter` is the paper's r.
+    screen: all at the first rung; the best `finalists` of them are trained to their end when no more are to come.
+    asha: at evaluations min_iter, min_iter * eta, ..., where the best 1/eta go on at once.
+
+    Source: Egele et al. 2023, arXiv:2307.15422; Li et al. 2020, arXiv:1810.05934, stopping variant, whose r is
+    `min_iter`.
     """
 
-    type: Rule | None = None
-    """Who is best: asha, by the losses at the rung; forecast, by the final losses expected of them, and who may yet
-    end best goes on too. None: asha at equal tokens, forecast at equal flops or seconds, where curves cross."""
+    type: Rule = "screen"
+    """Who decides."""
+    finalists: int = 5
+    """Trials that are trained to their end after a screening."""
     eta: int = 3
-    """Reduction factor."""
+    """ASHA's reduction factor."""
     min_iter: int | None = None
     """The first rung; None: a ninth of the evaluations. On recorded curves that cross, a first rung at a twenty-seventh
     stopped the best shapes (docs/measurements.md). [evaluation]"""
 
     def __post_init__(self) -> None:
+        if self.finalists < 1:
+            raise ValueError(f"early_terminate.finalists {self.finalists} must be at least 1")
         if self.eta < 2:
             raise ValueError(f"early_terminate.eta {self.eta} must be at least 2")
         if self.min_iter is not None and self.min_iter < 1:
@@ -45,7 +52,7 @@ class Halving:
         while rung < evaluations:
             rungs.append(rung)
             rung *= self.eta
-        return tuple(rungs)
+        return tuple(rungs[:1] if self.type == "screen" else rungs)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +103,7 @@ class Spec:
     """What is searched."""
     run_cap: int
     """Number of trials."""
-    early_terminate: Halving | None
+    early_terminate: Stopping | None
     """When poor trials stop; none: every trial runs to its end."""
     confirm: Confirm | None
     """What is trained again after the search; none: nothing."""
@@ -198,11 +205,9 @@ class Spec:
         return self.trial.get("evaluations", _default("evaluations"))
 
     @property
-    def rule(self) -> Rule:
-        """Who is best at a rung."""
-        if self.early_terminate and self.early_terminate.type:
-            return self.early_terminate.type
-        return "asha" if self.trial["axis"] == "tokens" else "forecast"
+    def curves_cross(self) -> bool:
+        """Whether early leaders may fall back: at equal FLOPs or seconds, large models have had few tokens early on."""
+        return self.trial["axis"] != "tokens"
 
     @property
     def cooldown(self) -> float:
@@ -212,7 +217,7 @@ class Spec:
 
     @property
     def rungs(self) -> tuple[int, ...]:
-        """ASHA's rungs. [evaluation]"""
+        """Where trials are compared. [evaluation]"""
         return self.early_terminate.rungs(self.evaluations) if self.early_terminate else ()
 
 

@@ -12,15 +12,15 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 
-from sweeps import confirm
+from sweeps import confirm, stopping
 from sweeps import results as files
 from sweeps.budget import SECONDS, Budget, Meter
-from sweeps.halving import DIVERGED_LOSS, ForecastHalving, SuccessiveHalving
-from sweeps.pareto import ParetoHalving, front
+from sweeps.halving import DIVERGED_LOSS, SHARE, Screening
+from sweeps.pareto import front
 from sweeps.results import Configuration, Curves, Result, RunFolder, Stage, Status, ranked
 from sweeps.search import Proposal, Search
 from sweeps.space import Assignment
-from sweeps.spec import Halving, Spec
+from sweeps.spec import Spec
 from sweeps.tracking import Tracker
 from tinystories import storage
 from tinystories.config import TrialConfig
@@ -28,6 +28,8 @@ from tinystories.metrics import Metrics
 from tinystories.models import size
 
 logger = logging.getLogger(__name__)
+MARGIN = 1.1
+"""What the finalists get of a budget, over what they are expected to need."""
 
 
 @dataclass
@@ -60,6 +62,7 @@ class Sweep:
         checkpoints: folder or URI that every worker reaches.
         budget: what the sweep may take; when it is used up, running trials stop at their next evaluation.
         gpu_share: GPUs that a trial holds; on CPUs 1, a slot.
+        slots: trials at a time.
         search: proposes the trials; None: the study in the run folder.
         clock: tells the time. [s]
     """
@@ -74,6 +77,7 @@ class Sweep:
         checkpoints: str,
         budget: Budget | None = None,
         gpu_share: float = 1.0,
+        slots: int = 1,
         search: Search | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -87,8 +91,9 @@ class Sweep:
         self.running: dict[str, Running] = {}
         self.busy_seconds = 0.0
         """Training and evaluation time that this process was told of, over all slots. [s]"""
-        self.ended_at: list[float] = []
-        """When trials ended in this process on its clock. [s]"""
+        self.ended: list[tuple[float, Result]] = []
+        """How trials ended in this process, and when on its clock [s]; one that went on after it stopped, twice."""
+        self._slots = slots
         self._vocab_size = vocab_size
         self._tracker = tracker
         self.meter = Meter(budget or Budget(), folder.spent, gpu_share=gpu_share, clock=clock)
@@ -96,19 +101,18 @@ class Sweep:
         self._curves = Curves(folder.curves)
         curves = files.read_curves(folder.curves)
         self._last = {trial_id: curve[-1] for trial_id, curve in curves.items()}
+        self._trained = (
+            sum(last.seconds for last in self._last.values()),
+            sum(last.evaluation for last in self._last.values()),
+        )
+        """Time [s] and evaluations of all trials."""
         self._search = search or Search(spec, storage=folder.study)
         self._second: dict[str, float] = {}
         """Of each trial the second objective, if there is one. [parameter or FLOP]"""
-        self._halving = self._new_halving()
+        self._rule = stopping.rule(spec, forecaster=self._search, second=self._second)
+        self._finalists: set[str] = set()
+        """Running trials that had stopped: each has a row from then."""
         self._unfinished = deque(self._recover(curves))
-
-    def _new_halving(self) -> SuccessiveHalving | ForecastHalving | ParetoHalving:
-        rule, rungs = self.spec.early_terminate or Halving(), self.spec.rungs
-        if self.spec.pareto:
-            return ParetoHalving(eta=rule.eta, rungs=rungs, second=self._second)
-        if self.spec.rule == "forecast":
-            return ForecastHalving(eta=rule.eta, rungs=rungs, forecaster=self._search)
-        return SuccessiveHalving(eta=rule.eta, rungs=rungs)
 
     def _recover(self, curves: Mapping[str, list[Metrics]]) -> list[Proposal]:
         """Bring ASHA and Optuna up to the files, and find the trials to go on with."""
@@ -122,11 +126,15 @@ class Sweep:
         stages |= {trial.trial_id: trial.stage for trial in self.results.values()}
         for trial_id, curve in curves.items():
             for metrics in curve if stages.get(trial_id) != "confirm" else ():
-                self._halving.record(trial_id, metrics.evaluation, self._loss(metrics))
+                self._rule.record(trial_id, metrics.evaluation, self._loss(metrics))
+        unfinished = []
         for proposal in proposals:
-            if proposal.trial_id in self.results:
-                self._tell(self.results[proposal.trial_id])
-        return [proposal for proposal in proposals if proposal.trial_id not in self.results]
+            ended = self.results.get(proposal.trial_id)
+            if ended is None or (proposal.finalist and ended.status == "stopped"):
+                unfinished.append(proposal)
+            else:
+                self._tell(ended)
+        return unfinished
 
     def _judge(self, trial_id: str, config: TrialConfig) -> None:
         """Note a trial's second objective, if there is one."""
@@ -137,14 +145,16 @@ class Sweep:
         return getattr(metrics, self.spec.metric) if metrics.usable else DIVERGED_LOSS
 
     @property
-    def done(self) -> bool:
-        """Whether every trial of the sweep has ended."""
-        return confirm.left(self.spec, list(self.results.values())) == 0
+    def left(self) -> int:
+        """Trials that have not ended yet, with finalists that wait."""
+        left = confirm.left(self.spec, list(self.results.values())) + len(self._finalists)
+        return left if self._searched < self.spec.trials else left + len(self._waiting())
 
     @property
     def waiting(self) -> bool:
         """Whether more trials may follow from those that are running."""
-        return self.spec.confirm is not None and bool(self._searching) and not self.meter.used_up
+        may_follow = self.spec.confirm is not None or isinstance(self._rule, Screening)
+        return may_follow and bool(self._searching) and not self.meter.used_up
 
     def propose(self) -> Running | None:
         """The next trial to run: those left unfinished, new ones, confirming ones; None when there is none now."""
@@ -162,6 +172,8 @@ class Sweep:
             metrics=self._last.get(proposal.trial_id),
         )
         self.running[trial.trial_id] = trial
+        if proposal.finalist:
+            self._resume(trial)
         self._judge(trial.trial_id, trial.config)
         self.meter.begin(trial.trial_id)
         logger.info("trial %s: %s", trial.trial_id, proposal.assignment)
@@ -170,9 +182,69 @@ class Sweep:
         return trial
 
     def _ask(self) -> Proposal | None:
-        if self._searched + self._searching < self.spec.trials:
+        begun = self._searched + self._searching - len(self._finalists)
+        if begun < self.spec.trials and not self._saves:
             return self._search.ask()
+        if isinstance(self._rule, Screening) and not any(at < self._rule.rung for at in self._reached.values()):
+            for trial_id in self._waiting()[:1]:
+                return self._search.ask_to_resume(trial_id)
         return None if self._searching else self._ask_again()
+
+    @property
+    def _reached(self) -> dict[str, int]:
+        """The last evaluation of running trials of the search; 0 before the first."""
+        return {
+            trial.trial_id: trial.metrics.evaluation if trial.metrics else 0
+            for trial in self.running.values()
+            if trial.stage == "search"
+        }
+
+    def _stopped(self, trial_id: str) -> bool:
+        """Whether a trial has stopped, and has not gone on."""
+        ended = self.results.get(trial_id)
+        return ended is not None and ended.status == "stopped" and trial_id not in self.running
+
+    def _waiting(self) -> list[str]:
+        """Stopped trials that are to be trained to their end, best first."""
+        if not isinstance(self._rule, Screening):
+            return []
+        return [trial_id for trial_id in self._rule.finalists(self._affordable()) if self._stopped(trial_id)]
+
+    def _resume(self, trial: Running) -> None:
+        """Let a trial go on that had stopped; its row stands until it ends again."""
+        assert isinstance(self._rule, Screening)
+        self._rule.let_pass(trial.trial_id)
+        self._finalists.add(trial.trial_id)
+        trial.checkpoint = self.results[trial.trial_id].checkpoint
+        self._kept = [result for result in self._kept if result.trial_id != trial.trial_id]
+
+    def _affordable(self) -> int:
+        """How many finalists the budget allows."""
+        assert isinstance(self._rule, Screening)
+        work = self._rate(None) * (self.spec.evaluations - self._rule.rung)
+        return self._rule.affordable(lambda count: self.meter.lasts([work] * count, slots=self._slots, share=SHARE))
+
+    def _rate(self, trial_id: str | None) -> float:
+        """Time of an evaluation of a trial, or of the mean one. [s]"""
+        if trial_id and (metrics := self._last.get(trial_id)):
+            return metrics.seconds / metrics.evaluation
+        return self._trained[0] / self._trained[1] if self._trained[1] else 0.0
+
+    @property
+    def _saves(self) -> bool:
+        """Whether what is left of the budget is for finalists, and no new trial begins."""
+        if not isinstance(self._rule, Screening) or not self.meter.budget.limited:
+            return False
+        rule, running, evaluations = self._rule, self._reached, self.spec.evaluations
+
+        def stands_at(trial_id: str) -> int:
+            return running.get(trial_id, rule.rung if self._stopped(trial_id) else evaluations)
+
+        owed = rule.owed(self._affordable(), evaluations, stands_at)
+        begun = [(trial_id, rule.rung - at) for trial_id, at in running.items() if at < rule.rung]
+        work = [MARGIN * left * self._rate(trial_id) for trial_id, left in (*owed, *begun, (None, rule.rung))]
+        finalists = any(trial_id is not None for trial_id, _ in owed)
+        return finalists and not self.meter.lasts(work, slots=self._slots)
 
     def _ask_again(self) -> Proposal | None:
         """Once the search has ended: the next trial that confirms one of the best."""
@@ -199,25 +271,29 @@ class Sweep:
             self._curves.append(trial_id, metrics)
             self._tracker.log(trial_id, metrics)
             self._last[trial_id] = metrics
-            self.busy_seconds += metrics.seconds - (known.seconds if known else 0)
+            seconds = metrics.seconds - (known.seconds if known else 0)
+            self.busy_seconds += seconds
+            self._trained = self._trained[0] + seconds, self._trained[1] + 1
             self.meter.update()
         self._search.report(trial_id, metrics.evaluation, self._loss(metrics))
         trial.metrics, trial.checkpoint = metrics, checkpoint
         if trial.stage == "confirm":
             return True
-        return self._halving.report(trial_id, metrics.evaluation, self._loss(metrics))
+        return self._rule.report(trial_id, metrics.evaluation, self._loss(metrics))
 
     def pause(self, trial_id: str) -> None:
         """Let a trial go whose budget is used up: it stays unfinished, and a later run goes on from its checkpoint."""
         logger.info("trial %s paused", trial_id)
         del self.running[trial_id]
+        self._finalists.discard(trial_id)
         self.meter.end(trial_id)
         self.meter.save()
 
     def abandon(self) -> None:
         """End in Optuna what was left unfinished and is not asked for any more, now that the sweep is done."""
         while self._unfinished:
-            self._search.tell(self._unfinished.popleft().trial_id, "failed", math.nan)
+            trial_id = self._unfinished.popleft().trial_id
+            self._search.tell(trial_id, "stopped" if self._stopped(trial_id) else "failed", math.nan)
 
     def stand_for(self, trial_id: str, config: TrialConfig) -> None:
         """Let a running trial stand for another configuration, the nearest that is recorded."""
@@ -230,11 +306,13 @@ class Sweep:
         result = self._result(self.running.pop(trial_id), status, error)
         self.meter.end(trial_id)
         self.results[trial_id] = result
-        self._searched += result.stage == "search"
-        self.ended_at.append(self._clock())
-        self._last.pop(trial_id, None)
+        self._searched += result.stage == "search" and trial_id not in self._finalists
+        self.ended.append((self._clock(), result))
+        if status != "stopped":
+            self._last.pop(trial_id, None)
         dropped = self._drop_checkpoints(result)
-        self._write(trial_id, whole=any(other != trial_id for other in dropped))
+        self._write(trial_id, whole=trial_id in self._finalists or any(other != trial_id for other in dropped))
+        self._finalists.discard(trial_id)
         self._tell(result)
         self._tracker.end(trial_id, status, asdict(self.results[trial_id]))
         for other in dropped:
@@ -282,7 +360,7 @@ class Sweep:
     def _drop_checkpoints(self, ended: Result) -> list[str]:
         """Forget the checkpoints of all but the best ended trials, and those that confirm; returns whose to delete.
 
-        Where there are two objectives, the best are all on the front.
+        Where there are two objectives, the best are all on the front. Stopped trials that may yet go on keep theirs.
         """
         if not ended.checkpoint or (ended.stage == "confirm" and ended.usable):
             return []
@@ -290,11 +368,20 @@ class Sweep:
         if self.spec.pareto:
             self._kept = front(known, self.spec.pareto)
         else:
-            self._kept = ranked(known)[: self.spec.keep_checkpoints]
+            promising = self._promising()
+            best = ranked(known)
+            may_go_on = [r for r in best[self.spec.keep_checkpoints :] if r.trial_id in promising]
+            self._kept = best[: self.spec.keep_checkpoints] + may_go_on
         dropped = [result.trial_id for result in known if result not in self._kept]
         for trial_id in dropped:
             self.results[trial_id] = replace(self.results[trial_id], checkpoint="")
         return dropped
+
+    def _promising(self) -> set[str]:
+        """Stopped trials that may yet go on."""
+        if not isinstance(self._rule, Screening):
+            return set()
+        return {trial_id for trial_id in self._rule.promising() if self._stopped(trial_id)}
 
     def checkpoint_folder(self, trial_id: str) -> str:
         """Where a trial's checkpoints stand."""

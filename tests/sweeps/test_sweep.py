@@ -157,13 +157,13 @@ def test_no_more_trials_than_the_cap_and_a_larger_cap_adds_some(tmp_path: Path) 
     sweep = open_sweep(tmp_path, run_cap=2)
     complete(sweep, 2.0)
     complete(sweep, 1.0)
-    assert sweep.done
+    assert sweep.left == 0
     assert sweep.propose() is None
 
     larger = open_sweep(tmp_path, run_cap=3)
-    assert not larger.done
+    assert larger.left
     assert complete(larger, 3.0) == "0002"
-    assert larger.done
+    assert larger.left == 0
 
 
 def test_a_killed_driver_loses_nothing_and_repeats_nothing(tmp_path: Path) -> None:
@@ -273,5 +273,5 @@ def test_the_best_are_confirmed_when_the_search_has_ended_and_after_a_kill_too(t
     for trial_id in list(resumed.running):
         resumed.report(trial_id, metrics(9, 1.0), checkpoint(resumed, trial_id))
         resumed.finish(trial_id, "completed")
-    assert resumed.done
+    assert resumed.left == 0
     assert [row.stage for row in read_results(tmp_path / "results.csv")] == ["search"] * 2 + ["confirm"] * 2
