@@ -61,11 +61,19 @@ def show(
     console.print()
     console.print(_parts_table(parts(spec, costs), spec, price))
     console.print(
-        f"Trials are those that plain ASHA is expected to let pass if they come in no order; forecasts and fronts let "
-        f"some more pass. A time is that of one slot, "
-        f"at {speed:.1e} FLOP/s: {source}.",
+        f"{_expectation(spec)}A time is that of one slot, at {speed:.1e} FLOP/s: {source}.",
         soft_wrap=True,
     )
+
+
+def _expectation(spec: Spec) -> str:
+    """What the numbers of trials are, where they may come out otherwise."""
+    if spec.early_terminate and spec.early_terminate.type == "asha":
+        more = "; with two objectives, some more" if spec.pareto else ""
+        return f"Trials are those that ASHA is expected to let pass if they come in no order{more}. "
+    if spec.early_terminate and spec.curves_cross:
+        return "Trials with a fair chance to end best go on at the rung, besides the finalists. "
+    return ""
 
 
 def _trials_table(
@@ -132,12 +140,18 @@ def parts(spec: Spec, costs: Sequence[Cost]) -> list[Part]:
     found = []
     for start, end in itertools.pairwise(stations):
         if start:
-            assert spec.early_terminate is not None
-            reached = expected_to_pass(reached, spec.early_terminate.eta)
+            reached = _going_on(reached, spec)
         found.append(_part(f"to evaluation {end}", reached, (end - start) / spec.evaluations, costs))
     if spec.confirm:
         found.append(_part("confirm", spec.trials_in_all - spec.trials, 1.0, costs))
     return found
+
+
+def _going_on(reached: float, spec: Spec) -> float:
+    """How many of the trials that reach a rung are expected to go on there, at once or later."""
+    stopping = spec.early_terminate
+    assert stopping is not None
+    return min(reached, stopping.finalists) if stopping.type == "screen" else expected_to_pass(reached, stopping.eta)
 
 
 def _part(name: str, trials: float, share: float, costs: Sequence[Cost]) -> Part:

@@ -1,12 +1,13 @@
-"""Stopping rules: ASHA against a plain reference, and by forecasts."""
+"""Stopping rules: ASHA against a plain reference, and screening."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweeps.halving import DIVERGED_LOSS, ForecastHalving, SuccessiveHalving
+from sweeps.halving import DIVERGED_LOSS, Screening, SuccessiveHalving
 
 
 def reference_goes_on(reported: list[float], loss: float, eta: int) -> bool:
@@ -59,6 +60,8 @@ def test_a_decision_takes_few_comparisons_however_many_trials_have_reached_the_r
 
 @dataclass
 class Oracle:
+    """Forecasts that are known beforehand."""
+
     chance: float
 
     def forecast(self, trial_ids: Sequence[str]) -> dict[str, float]:
@@ -69,17 +72,44 @@ class Oracle:
         return self.chance
 
 
-def test_a_trial_with_a_fair_chance_to_end_best_goes_on() -> None:
+def test_all_stop_at_the_rung_and_the_best_are_the_finalists() -> None:
+    rule = Screening(rung=2, finalists=2)
+
+    assert rule.report("c", 1, 9.0)
+    assert not any(rule.report(name, 2, loss) for name, loss in (("c", 3.0), ("a", 1.0), ("b", 2.0)))
+    assert rule.finalists(2) == ["a", "b"]
+    rule.let_pass("b")
+    assert rule.report("b", 2, 2.0)
+    assert rule.report("b", 3, 9.0)
+    assert rule.finalists(3) == ["a", "b", "c"]
+
+
+def test_a_trial_with_a_fair_chance_to_end_best_is_not_stopped() -> None:
     for chance, goes_on in ((0.4, True), (0.2, False)):
-        halving = ForecastHalving(eta=2, rungs=(1,), forecaster=Oracle(chance))
-        halving.report("late", 1, 5.0)
-        assert halving.report("early", 1, 4.0) == goes_on
+        rule = Screening(rung=1, finalists=1, forecaster=Oracle(chance))
+        assert rule.report("early", 1, 4.0) == goes_on
 
 
-def test_a_forecast_ranks_by_the_end_and_promotes_no_diverged_trial() -> None:
-    halving = ForecastHalving(eta=2, rungs=(1,), forecaster=Oracle(chance=0.0))
+def test_finalists_are_those_forecast_to_end_best_and_never_a_diverged_one() -> None:
+    rule = Screening(rung=1, finalists=1, forecaster=Oracle(chance=0.9))
+    rule.report("early", 1, 4.0)
+    rule.report("late", 1, 5.0)
 
-    assert halving.report("early", 1, 4.0)
-    assert halving.report("late", 1, 5.0)
-    assert not halving.report("early", 1, 4.0)
-    assert not halving.report("diverged", 1, DIVERGED_LOSS)
+    assert not rule.report("diverged", 1, DIVERGED_LOSS)
+    assert rule.finalists(1) == ["late"]
+    assert rule.promising() == ["late", "early"]
+
+
+def test_finalists_are_owed_what_is_left_of_them_and_a_whole_one_for_each_that_is_not_known() -> None:
+    rule = Screening(rung=1, finalists=4)
+    for name, loss in (("ended", 1.0), ("running", 2.0), ("stopped", 3.0)):
+        rule.report(name, 1, loss)
+    stands_at = {"ended": 9, "running": 4, "stopped": 1}
+
+    assert rule.owed(4, 9, stands_at.__getitem__) == [("running", 5), ("stopped", 8), (None, 8)]
+    assert rule.owed(1, 9, stands_at.__getitem__) == []
+
+
+@pytest.mark.parametrize(("most", "count"), [(9, 5), (3, 3), (0, 1)])
+def test_a_budget_allows_as_many_finalists_as_fit_and_one_at_least(most: int, count: int) -> None:
+    assert Screening(rung=1, finalists=5).affordable(lambda finalists: finalists <= most) == count

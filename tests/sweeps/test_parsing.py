@@ -8,7 +8,7 @@ import yaml
 
 from sweeps import parsing
 from sweeps.space import Choice, Range
-from sweeps.spec import Halving, StoriesData
+from sweeps.spec import Stopping, StoriesData
 from tinystories.models.size import flops_per_token
 
 from .examples import minimal
@@ -60,12 +60,13 @@ def test_trials_are_no_more_than_the_space_has() -> None:
 
 
 def test_rungs_are_powers_of_eta_below_the_full_run() -> None:
-    assert Halving(eta=3, min_iter=1).rungs(27) == (1, 3, 9)
-    assert Halving(eta=2, min_iter=2).rungs(9) == (2, 4, 8)
+    assert Stopping(type="asha", eta=3, min_iter=1).rungs(27) == (1, 3, 9)
+    assert Stopping(type="asha", eta=2, min_iter=2).rungs(9) == (2, 4, 8)
 
 
 def test_the_first_rung_is_at_a_ninth_unless_it_is_given() -> None:
-    assert [Halving(eta=3).rungs(evaluations) for evaluations in (4, 9, 27)] == [(1, 3), (1, 3), (3, 9)]
+    assert [Stopping(type="asha").rungs(evaluations) for evaluations in (4, 9, 27)] == [(1, 3), (1, 3), (3, 9)]
+    assert [Stopping().rungs(evaluations) for evaluations in (4, 9, 27)] == [(1,), (1,), (3,)]
 
 
 def test_a_name_may_look_like_a_number(tmp_path: Path) -> None:
@@ -164,7 +165,13 @@ def test_a_number_of_trials_for_a_gpu_that_means_nothing_is_refused(value: str |
         ({"trial": {"tokens": "20k", "depth": 3}}, "depth stands under both"),
         ({"trial": {"tokens": "20k", "warmup": 0.9, "cooldown": 0.2}}, "together below 1"),
         ({"trial": {"tokens": "20k", "dtype": "int8"}}, "trial.dtype 'int8' is not one of auto, float32, bfloat16"),
-        ({"early_terminate": {"type": "median"}}, "early_terminate.type 'median' is not one of asha, forecast"),
+        ({"early_terminate": {"type": "median"}}, "early_terminate.type 'median' is not one of screen, asha"),
+        (
+            {"early_terminate": {"eta": 3}},
+            "unknown key 'eta' in early_terminate of type screen; known: type, finalists",
+        ),
+        ({"early_terminate": {"type": "asha", "finalists": 3}}, "known: type, eta, min_iter"),
+        ({"early_terminate": {"finalists": 0}}, "early_terminate.finalists 0 must be at least 1"),
         ({"early_terminate": {"type": "asha", "eta": 1}}, "eta 1 must be at least 2"),
         ({"early_terminate": {"type": "asha", "min_iter": 9}}, "min_iter 9 must be below trial.evaluations 9"),
         (
@@ -228,9 +235,14 @@ def test_a_point_outside_the_limits_is_refused() -> None:
         spec.for_vocabulary(600)
 
 
-def test_rungs_rank_by_forecasts_where_curves_cross_unless_told_otherwise() -> None:
-    def rule(axis: str, **halving: str) -> str:
-        return parsing.parse(minimal(trial={axis: 1e9}, early_terminate=halving)).rule
+def test_trials_are_screened_unless_told_otherwise_and_two_objectives_are_for_asha() -> None:
+    def kind(**changes: Any) -> str | None:
+        stopping = parsing.parse(minimal(**changes)).early_terminate
+        return stopping and stopping.type
 
-    assert [rule(axis) for axis in ("tokens", "flops", "seconds")] == ["asha", "forecast", "forecast"]
-    assert rule("flops", type="asha") == "asha"
+    assert kind() is None
+    assert kind(early_terminate={}) == "screen"
+    assert kind(early_terminate={"type": "asha"}) == "asha"
+    assert kind(early_terminate={}, pareto="parameters") == "asha"
+    with pytest.raises(ValueError, match="type screen: with pareto, allowed: asha"):
+        kind(early_terminate={"type": "screen"}, pareto="parameters")

@@ -191,7 +191,7 @@ def _mark_rungs(axes: Axes, recording: Recording) -> None:
         cost = recording.cost_at(rung)
         axes.axvline(cost, color=BLUE, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
         axes.annotate(
-            f"rung: best 1/{recording.eta} go on",
+            f"rung: {recording.going_on}",
             (cost, 0.99),
             xycoords=("data", "axes fraction"),
             xytext=(4, 0),

@@ -13,6 +13,8 @@ import yaml
 
 from tinystories.config import AXES, Axis, TrialConfig, parse_number
 
+FINALISTS = 5
+"""Trials that go on after a screening, unless the spec says otherwise."""
 FIRST = 9
 """Unless it is given, the first rung is at one part of so many of the evaluations, as in `sweeps.spec`."""
 OBJECTIVES = {"parameters": "parameters, embeddings included", "flops": "training FLOPs"}
@@ -57,9 +59,9 @@ class Recording:
     evaluations: int
     """In a full trial, evenly spaced."""
     rungs: tuple[int, ...]
-    """Where ASHA compares trials; empty without it. [evaluation]"""
-    eta: int
-    """ASHA lets the best 1/eta go on."""
+    """Where trials are compared; empty if none is stopped. [evaluation]"""
+    going_on: str
+    """Which trials go on there."""
     size: str
     """What the front trades loss against, a key of `OBJECTIVES`."""
     trials: tuple[Trial, ...]
@@ -105,11 +107,7 @@ def read_recording(folder: Path) -> Recording:
         size = spec.get("pareto") or "parameters"
         if size not in OBJECTIVES:
             raise ValueError(f"pareto {size!r} must be one of {', '.join(OBJECTIVES)}")
-        stopping = spec.get("early_terminate")
-        halving = stopping or {}
-        eta = int(halving.get("eta", 3))
-        first = int(halving.get("min_iter") or max(1, evaluations // FIRST))
-        rungs = _rungs(first, eta, evaluations) if stopping is not None else ()
+        rungs, going_on = _rungs(spec, evaluations)
     with _reading(folder / "curves.csv") as file:
         curves, bits_per_nat = _curves(_rows(file), axis)
     with _reading(folder / "results.csv") as file:
@@ -121,7 +119,7 @@ def read_recording(folder: Path) -> Recording:
         budget=budget,
         evaluations=evaluations,
         rungs=rungs,
-        eta=eta,
+        going_on=going_on,
         size=size,
         trials=trials,
         bits_per_nat=bits_per_nat,
@@ -136,11 +134,20 @@ def _budget(trial: dict[str, Any]) -> tuple[Axis, float, int]:
     return axes[0], parse_number(trial[axes[0]]), int(trial.get("evaluations", default))
 
 
-def _rungs(first: int, eta: int, evaluations: int) -> tuple[int, ...]:
-    """The evaluations first, first * eta, ... before the last one."""
+def _rungs(spec: dict[str, Any], evaluations: int) -> tuple[tuple[int, ...], str]:
+    """Where trials are compared, and which go on there."""
+    stopping = spec.get("early_terminate")
+    if stopping is None:
+        return (), ""
+    first, eta = int(stopping.get("min_iter") or max(1, evaluations // FIRST)), int(stopping.get("eta", 3))
     if first < 1 or eta < 2:
         raise ValueError(f"early_terminate needs min_iter >= 1 and eta >= 2, not {first} and {eta}")
-    return (first, *_rungs(first * eta, eta, evaluations)) if first < evaluations else ()
+    rungs = []
+    while first * eta ** len(rungs) < evaluations:
+        rungs.append(first * eta ** len(rungs))
+    if stopping.get("type", "asha" if spec.get("pareto") else "screen") == "asha":
+        return tuple(rungs), f"best 1/{eta} go on"
+    return tuple(rungs[:1]), f"best {stopping.get('finalists', FINALISTS)} go on later"
 
 
 def _rows(file: TextIO) -> Iterable[dict[str, str]]:
