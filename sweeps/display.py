@@ -12,10 +12,12 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from sweeps import stopping
 from sweeps.budget import SECONDS, Meter
 from sweeps.results import Result, Status, ranked
 from sweeps.spec import Spec
 from sweeps.sweep import Running, Sweep
+from tinystories.metrics import Metrics
 
 STARTUP_SECONDS = 20
 """Time for Ray and the slots to start, which the report on lost time leaves out. [s]"""
@@ -64,9 +66,9 @@ class Display:
                 self._refreshed = now
                 self._live.refresh()
             return
-        count = len(_ended(self._sweep))
+        total = self._sweep.spec.trials_in_all
         for _, result in self._sweep.ended[self._shown :]:
-            self._console.print(f"[{count}/{self._sweep.spec.trials_in_all}] {_ending(result)}", soft_wrap=True)
+            self._console.print(f"[{total - self._sweep.left}/{total}] {_ending(result)}", soft_wrap=True)
         self._shown = len(self._sweep.ended)
 
     def utilisation(self) -> str:
@@ -85,12 +87,12 @@ class Display:
 
     def _view(self) -> Group:
         sweep = self._sweep
-        ended, cap = len(_ended(sweep)), sweep.spec.trials_in_all
+        done, expected = _trainings(sweep)
         lines: list[RenderableType] = [
             Text.assemble((sweep.spec.name, "bold"), f"  {budget(sweep.spec)}"),
             _counts(sweep),
             _spent(sweep),
-            Padding(ProgressBar(total=cap, completed=min(ended, cap), width=60), 0),
+            Padding(ProgressBar(total=expected, completed=min(done, expected), width=60), 0),
             Text(f"elapsed {duration(sweep.meter.seconds)}, {self._time_left()}", style="dim"),
         ]
         leaders = ranked(sweep.results.values())
@@ -99,11 +101,10 @@ class Display:
         return Group(*lines, _running(sweep.running.values(), sweep.spec))
 
     def _time_left(self) -> str:
-        ended = [result.seconds for result in self._sweep.results.values() if result.seconds]
-        if not ended:
-            return "time left: known after the first trial" if self._sweep.busy_seconds else "workers are starting"
-        left = max(0, self._sweep.spec.trials_in_all - len(self._sweep.results))
-        seconds = sum(ended) / len(ended) * left / self._slots
+        done, expected = _trainings(self._sweep)
+        if not done:
+            return "workers are starting"
+        seconds = sum(record.seconds for record in _last(self._sweep)) / done * max(0, expected - done) / self._slots
         return f"about {duration(seconds)} left"
 
 
@@ -140,12 +141,24 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
+def _last(sweep: Sweep) -> list[Result | Metrics]:
+    """What every trial has spent so far."""
+    return [*_ended(sweep), *(trial.metrics for trial in sweep.running.values() if trial.metrics)]
+
+
+def _trainings(sweep: Sweep) -> tuple[float, float]:
+    """Full trainings that a sweep has taken, and is expected to take."""
+    spec = sweep.spec
+    expected = sum(stretch.trials * stretch.share(spec) for stretch in stopping.stretches(spec))
+    done = sum(getattr(record, spec.trial["axis"]) for record in _last(sweep)) / spec.trial["budget"]
+    return done, expected + spec.trials_in_all - spec.trials
+
+
 def _spent(sweep: Sweep) -> Text:
-    axis = sweep.spec.trial["axis"]
-    last = [*_ended(sweep), *(trial.metrics for trial in sweep.running.values() if trial.metrics)]
-    spent_units = sum(getattr(record, axis) for record in last)
-    whole = sweep.spec.trials_in_all * sweep.spec.trial["budget"]
-    return Text(f"spent {number(spent_units)} of at most {number(whole)} {axis}; {spent(sweep.meter)}", style="dim")
+    axis, full = sweep.spec.trial["axis"], sweep.spec.trial["budget"]
+    done, expected = _trainings(sweep)
+    taken = f"spent {number(done * full)} of about {number(expected * full)} {axis}"
+    return Text(f"{taken}; {spent(sweep.meter)}", style="dim")
 
 
 def spent(meter: Meter) -> str:

@@ -1,7 +1,5 @@
 """What a sweep would do, before anything is spent: needs neither Ray nor torch."""
 
-import itertools
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +8,7 @@ from statistics import fmean
 from rich.console import Console
 from rich.table import Table
 
-from sweeps import display
+from sweeps import display, stopping
 from sweeps.budget import SECONDS, Budget
 from sweeps.display import duration, number
 from sweeps.results import RunFolder, read_results
@@ -135,23 +133,13 @@ def parts(spec: Spec, costs: Sequence[Cost]) -> list[Part]:
     Args:
         costs: of full trials like those of the sweep.
     """
-    stations = (0, *spec.rungs, spec.evaluations)
-    reached = float(spec.trials)
-    found = []
-    for start, end in itertools.pairwise(stations):
-        if start:
-            reached = _going_on(reached, spec)
-        found.append(_part(f"to evaluation {end}", reached, (end - start) / spec.evaluations, costs))
+    found = [
+        _part(f"to evaluation {stretch.end}", stretch.trials, stretch.share(spec), costs)
+        for stretch in stopping.stretches(spec)
+    ]
     if spec.confirm:
         found.append(_part("confirm", spec.trials_in_all - spec.trials, 1.0, costs))
     return found
-
-
-def _going_on(reached: float, spec: Spec) -> float:
-    """How many of the trials that reach a rung are expected to go on there, at once or later."""
-    stopping = spec.early_terminate
-    assert stopping is not None
-    return min(reached, stopping.finalists) if stopping.type == "screen" else expected_to_pass(reached, stopping.eta)
 
 
 def _part(name: str, trials: float, share: float, costs: Sequence[Cost]) -> Part:
@@ -175,18 +163,6 @@ def _total(parts: Sequence[Part]) -> Part:
         trials=trials,
         cost=Cost(flops=of_all("flops"), tokens=of_all("tokens"), seconds=of_all("seconds")),
     )
-
-
-def expected_to_pass(trials: float, eta: int) -> float:
-    """How many of the trials that reach a rung one after the other pass it, if they come in no order of quality.
-
-    The i-th to come passes if it is among the best max(1, i // eta) of the i so far, so with a probability of
-    max(1, i // eta) / i; the first always does, which is why more than 1 / eta of them pass. Linear in between
-    whole numbers.
-    """
-    whole = math.floor(trials)
-    chances = [max(1, i // eta) / i for i in range(1, whole + 2)]
-    return sum(chances[:whole]) + (trials - whole) * chances[whole]
 
 
 def _speed(

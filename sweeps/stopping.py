@@ -1,6 +1,9 @@
-"""The rule that stops a sweep's trials, as its spec says."""
+"""The rule that stops a sweep's trials, as its spec says, and how many are expected to go on by it."""
 
+import itertools
+import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from sweeps.halving import Forecaster, Screening, SuccessiveHalving
 from sweeps.pareto import ParetoHalving
@@ -24,3 +27,46 @@ def rule(spec: Spec, *, forecaster: Forecaster, second: Mapping[str, float]) -> 
             rung=spec.rungs[0], finalists=stopping.finalists, forecaster=forecaster if spec.curves_cross else None
         )
     return SuccessiveHalving(eta=stopping.eta, rungs=spec.rungs)
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """The way from one evaluation to another, and how many trials are expected to go it."""
+
+    start: int
+    end: int
+    trials: float
+
+    def share(self, spec: Spec) -> float:
+        """Part of a full trial."""
+        return (self.end - self.start) / spec.evaluations
+
+
+def stretches(spec: Spec) -> list[Stretch]:
+    """The search of a sweep, from rung to rung."""
+    reached = float(spec.trials)
+    found = []
+    for start, end in itertools.pairwise((0, *spec.rungs, spec.evaluations)):
+        if start:
+            reached = _going_on(reached, spec)
+        found.append(Stretch(start, end, reached))
+    return found
+
+
+def _going_on(reached: float, spec: Spec) -> float:
+    """How many of the trials that reach a rung are expected to go on there, at once or later."""
+    stopping = spec.early_terminate
+    assert stopping is not None
+    return min(reached, stopping.finalists) if stopping.type == "screen" else expected_to_pass(reached, stopping.eta)
+
+
+def expected_to_pass(trials: float, eta: int) -> float:
+    """How many of the trials that reach a rung one after the other pass it, if they come in no order of quality.
+
+    The i-th to come passes if it is among the best max(1, i // eta) of the i so far, so with a probability of
+    max(1, i // eta) / i; the first always does, which is why more than 1 / eta of them pass. Linear in between
+    whole numbers.
+    """
+    whole = math.floor(trials)
+    chances = [max(1, i // eta) / i for i in range(1, whole + 2)]
+    return sum(chances[:whole]) + (trials - whole) * chances[whole]

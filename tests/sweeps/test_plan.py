@@ -9,8 +9,9 @@ from rich.console import Console
 from sweeps import parsing, plan
 from sweeps.budget import Budget
 from sweeps.halving import SuccessiveHalving
-from sweeps.plan import Cost, expected_to_pass, parts
+from sweeps.plan import Cost, parts
 from sweeps.spec import Spec
+from sweeps.stopping import expected_to_pass
 
 from .examples import minimal
 

@@ -1,5 +1,6 @@
 """The sweep's state without Ray: what a kill between any two steps leaves can be gone on from."""
 
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from optuna.trial import TrialState
 
 from sweeps import parsing
 from sweeps.budget import Budget
+from sweeps.replay import Clock
 from sweeps.results import Result, RunFolder, read_curves, read_results, write_results
 from sweeps.sweep import Running, Sweep
 from sweeps.tracking import Tracker
@@ -18,7 +20,14 @@ from tinystories.metrics import Metrics
 from .examples import METRICS, minimal
 
 
-def open_sweep(root: Path, hours: float | None = None, **changes: Any) -> Sweep:
+def open_sweep(
+    root: Path,
+    hours: float | None = None,
+    *,
+    gpu_hours: float | None = None,
+    clock: Clock | None = None,
+    **changes: Any,
+) -> Sweep:
     changes = {"early_terminate": {"type": "asha", "eta": 2, "min_iter": 1}, **changes}
     spec = parsing.parse(minimal(**changes))
     root.mkdir(exist_ok=True)
@@ -28,7 +37,8 @@ def open_sweep(root: Path, hours: float | None = None, **changes: Any) -> Sweep:
         vocab_size=300,
         tracker=Tracker.open("disabled", sweep="tiny", folder=root, project="test"),
         checkpoints=f"{root}/checkpoints",
-        budget=Budget(hours=hours),
+        budget=Budget(hours=hours, gpu_hours=gpu_hours),
+        clock=clock or time.monotonic,
     )
 
 
@@ -275,3 +285,115 @@ def test_the_best_are_confirmed_when_the_search_has_ended_and_after_a_kill_too(t
         resumed.finish(trial_id, "completed")
     assert resumed.left == 0
     assert [row.stage for row in read_results(tmp_path / "results.csv")] == ["search"] * 2 + ["confirm"] * 2
+
+
+SCREENED: dict[str, Any] = {"early_terminate": {"finalists": 2}, "keep_checkpoints": 1}
+
+
+def screen(sweep: Sweep, loss: float) -> str:
+    """A trial that reaches the rung and stops there."""
+    trial = propose(sweep)
+    assert not sweep.report(trial.trial_id, metrics(1, loss), checkpoint(sweep, trial.trial_id))
+    sweep.finish(trial.trial_id, "stopped")
+    return trial.trial_id
+
+
+def train_to_its_end(sweep: Sweep, trial: Running, loss: float) -> None:
+    """A finalist: its worker reports the last evaluation again before it goes on."""
+    for evaluation in range(1, 10):
+        assert sweep.report(trial.trial_id, metrics(evaluation, loss), checkpoint(sweep, trial.trial_id))
+    sweep.finish(trial.trial_id, "completed")
+
+
+def kept(root: Path) -> set[str]:
+    return {folder.name for folder in (root / "checkpoints").iterdir()}
+
+
+def test_all_are_screened_and_the_best_are_trained_to_their_end(tmp_path: Path) -> None:
+    sweep = open_sweep(tmp_path, **SCREENED)
+    names = [screen(sweep, loss) for loss in (4.0, 1.0, 3.0)]
+    late = propose(sweep)
+    assert sweep.propose() is None, "a better one may come"
+    assert sweep.waiting
+    sweep.report(late.trial_id, metrics(1, 2.0), checkpoint(sweep, late.trial_id))
+    sweep.finish(late.trial_id, "stopped")
+    assert states(tmp_path) == [TrialState.PRUNED] * 4
+    assert kept(tmp_path) == {names[1], late.trial_id}
+    assert sweep.left == 2
+
+    best, second = propose(sweep), propose(sweep)
+    assert [best.trial_id, second.trial_id] == [names[1], late.trial_id]
+    assert (best.metrics, best.checkpoint) == (metrics(1, 1.0), f"checkpoints/{names[1]}/evaluation.pt")
+    assert (sweep.propose(), sweep.left) == (None, 2)
+    train_to_its_end(sweep, best, 0.9)
+    train_to_its_end(sweep, second, 0.8)
+
+    assert (sweep.propose(), sweep.waiting, sweep.left) == (None, False, 0)
+    rows = {row.trial_id: row for row in read_results(tmp_path / "results.csv")}
+    assert [rows[name].status for name in sorted(rows)] == ["stopped", "completed", "stopped", "completed"]
+    assert states(tmp_path) == [TrialState.PRUNED] * 4 + [TrialState.COMPLETE] * 2
+    assert [row.evaluation for row in read_curves(tmp_path / "curves.csv")[names[1]]] == list(range(1, 10))
+    assert kept(tmp_path) == {late.trial_id}
+
+
+@pytest.mark.parametrize("reported", [0, 3])
+def test_a_kill_among_the_finalists_loses_nothing(tmp_path: Path, reported: int) -> None:
+    sweep = open_sweep(tmp_path, run_cap=3, **SCREENED)
+    names = [screen(sweep, loss) for loss in (1.0, 2.0, 3.0)]
+    begun = propose(sweep)
+    for evaluation in range(1, 1 + reported):
+        sweep.report(begun.trial_id, metrics(evaluation, 1.0), checkpoint(sweep, begun.trial_id))
+
+    resumed = open_sweep(tmp_path, run_cap=3, **SCREENED)
+    assert resumed.left == 2
+    first, second = propose(resumed), propose(resumed)
+    assert ([first.trial_id, second.trial_id], resumed.propose()) == (names[:2], None)
+    assert first.metrics == metrics(max(1, reported), 1.0)
+    for trial in (first, second):
+        train_to_its_end(resumed, trial, 1.0)
+
+    assert resumed.left == open_sweep(tmp_path, run_cap=3, **SCREENED).left == 0
+    assert [row.trial_id for row in read_results(tmp_path / "results.csv")] == names
+    assert [row.evaluation for row in read_curves(tmp_path / "curves.csv")[first.trial_id]] == list(range(1, 10))
+    assert states(tmp_path) == [TrialState.PRUNED] * 3 + [TrialState.COMPLETE] * 2
+
+
+def test_more_trials_may_bring_more_finalists(tmp_path: Path) -> None:
+    sweep = open_sweep(tmp_path, run_cap=2, early_terminate={"finalists": 1})
+    screen(sweep, 2.0), screen(sweep, 3.0)
+    train_to_its_end(sweep, propose(sweep), 2.0)
+    assert sweep.left == 0
+
+    larger = open_sweep(tmp_path, run_cap=3, early_terminate={"finalists": 1})
+    better = screen(larger, 1.0)
+    train_to_its_end(larger, propose(larger), 0.5)
+    assert [row.status for row in read_results(tmp_path / "results.csv")] == ["completed", "stopped", "completed"]
+    assert (larger.results[better].status, larger.left) == ("completed", 0)
+
+
+def test_the_last_of_a_budget_is_for_the_finalists(tmp_path: Path) -> None:
+    """A trial takes 9 s, 1 s to the rung: with 30 s there is room for one finalist, and it is trained in time."""
+    clock = Clock()
+    changes: dict[str, Any] = {"run_cap": 60, "repeats": "new_seed", "early_terminate": {"finalists": 5}}
+    sweep = open_sweep(tmp_path, gpu_hours=30 / 3600, clock=clock, **changes)
+    order = []
+    while trial := sweep.propose():
+        order.append(trial.trial_id)
+        evaluation = trial.metrics.evaluation if trial.metrics else 0
+        while True:
+            evaluation += 1
+            clock.now += 1
+            goes_on = sweep.report(trial.trial_id, metrics(evaluation, 5 - len(order) % 7 / 7), "")
+            if not goes_on or evaluation == 9:
+                sweep.finish(trial.trial_id, "completed" if goes_on else "stopped")
+                break
+            if sweep.meter.used_up:
+                sweep.pause(trial.trial_id)
+                break
+
+    (completed,) = (name for name, result in sweep.results.items() if result.status == "completed")
+    finalist_at = len(order) - 1 - order[::-1].index(completed)
+    assert sweep.meter.used_up == f"--gpu-hours {30 / 3600:g}"
+    assert completed == "0005", "the first of the lowest losses"
+    assert finalist_at == 21, "one more trial and 1.1 times what the finalist needs fit until then"
+    assert len(order) == 23, "what is left goes into new ones"

@@ -142,7 +142,7 @@ def _rungs(spec: dict[str, Any], evaluations: int) -> tuple[tuple[int, ...], str
     first, eta = int(stopping.get("min_iter") or max(1, evaluations // FIRST)), int(stopping.get("eta", 3))
     if first < 1 or eta < 2:
         raise ValueError(f"early_terminate needs min_iter >= 1 and eta >= 2, not {first} and {eta}")
-    rungs = []
+    rungs: list[int] = []
     while first * eta ** len(rungs) < evaluations:
         rungs.append(first * eta ** len(rungs))
     if stopping.get("type", "asha" if spec.get("pareto") else "screen") == "asha":
