@@ -150,8 +150,13 @@ def _ratio(setting: Setting, budget: float, end: float) -> str:
 
 def _since(setting: Setting, contender: str, goal: float, end: float) -> float:
     """The first budget with a median regret no larger than a goal; infinite if there is none until the end."""
-    tried = {spent for outcome in setting.outcomes[contender] for spent, _ in outcome.steps if 0 < spent <= end}
-    return next((spent for spent in sorted(tried) if setting.quartiles(contender, spent)[1] <= goal), math.inf)
+    outcomes = setting.outcomes[contender]
+    tried = {outcome.job.budget for outcome in outcomes}
+    if len(tried) == 1:  # searches that know of no budget
+        tried = {spent for outcome in outcomes for spent, _ in outcome.steps if spent > 0}
+    return next(
+        (spent for spent in sorted(tried) if spent <= end and setting.quartiles(contender, spent)[1] <= goal), math.inf
+    )
 
 
 def write_picture(settings: Sequence[Setting], budgets: Sequence[float], path: Path) -> None:

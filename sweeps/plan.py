@@ -69,7 +69,7 @@ def _expectation(spec: Spec) -> str:
     if spec.early_terminate and spec.early_terminate.type == "asha":
         more = "; with two objectives, some more" if spec.pareto else ""
         return f"Trials are those that ASHA is expected to let pass if they come in no order{more}. "
-    if spec.early_terminate and spec.curves_cross:
+    if spec.early_terminate and spec.forecasts:
         return "Trials with a fair chance to end best go on at the rung, besides the finalists. "
     return ""
 

@@ -205,9 +205,13 @@ class Spec:
         return self.trial.get("evaluations", _default("evaluations"))
 
     @property
-    def curves_cross(self) -> bool:
-        """Whether early leaders may fall back: at equal FLOPs or seconds, large models have had few tokens early on."""
-        return self.trial["axis"] != "tokens"
+    def forecasts(self) -> bool:
+        """Whether trials are compared by the losses forecast for their end, instead of those at a rung.
+
+        At equal FLOPs or seconds curves cross, as large models have had few tokens early on; but a curve of fewer than
+        `FIRST` evaluations has too few to be forecast by (docs/measurements.md).
+        """
+        return self.trial["axis"] != "tokens" and self.evaluations >= FIRST
 
     @property
     def cooldown(self) -> float:

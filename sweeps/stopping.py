@@ -24,7 +24,7 @@ def rule(spec: Spec, *, forecaster: Forecaster, second: Mapping[str, float]) -> 
         return ParetoHalving(eta=stopping.eta, rungs=spec.rungs, second=second)
     if stopping.type == "screen":
         return Screening(
-            rung=spec.rungs[0], finalists=stopping.finalists, forecaster=forecaster if spec.curves_cross else None
+            rung=spec.rungs[0], finalists=stopping.finalists, forecaster=forecaster if spec.forecasts else None
         )
     return SuccessiveHalving(eta=stopping.eta, rungs=spec.rungs)
 

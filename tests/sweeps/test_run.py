@@ -148,9 +148,12 @@ def test_a_sweep_with_good_diverging_and_impossible_trials(workplace: Path) -> N
 
 @pytest.mark.slow
 def test_no_kill_loses_anything(workplace: Path) -> None:
-    """Ctrl-C, kill -9 of the driver, of a Train worker and of a slot: every trial ends as if nothing had happened."""
+    """Ctrl-C, kill -9 of the driver, of a Train worker and of a slot: every trial ends as if nothing had happened.
+
+    The last two are killed while the finalists train.
+    """
     trial = {"tokens": "400k", "context": 32, "batch_size": 4, "dtype": "float32"}
-    file = write(workplace, "killed", run_cap=4, trial=trial, early_terminate={"type": "asha"})
+    file = write(workplace, "killed", run_cap=4, trial=trial, early_terminate={"finalists": 2})
     root = workplace / "runs/killed"
 
     interrupted = start(workplace, file)
@@ -168,6 +171,7 @@ def test_no_kill_loses_anything(workplace: Path) -> None:
 
     before = evaluations(root)
     last = start(workplace, file)
+    wait_for(lambda: len(read_results(root / "results.csv")) == 4)
     for name in ("RayTrainWorker", "ray::ResourceTrainable"):
         wait_for(lambda: evaluations(root) > before and bool(find(last.pid, name)))  # noqa: B023
         os.kill(find(last.pid, name)[0], signal.SIGKILL)
@@ -179,6 +183,7 @@ def test_no_kill_loses_anything(workplace: Path) -> None:
     curves = read_curves(root / "curves.csv")
     dataset = open_dataset(workplace / "data/processed")
     assert sorted(result.trial_id for result in results) == ["0000", "0001", "0002", "0003"]
+    assert Counter(result.status for result in results) == {"completed": 2, "stopped": 2}
     assert study_states(root)[TrialState.RUNNING] == 0
     for result in results:
         curve = curves[result.trial_id]
