@@ -98,10 +98,14 @@ class Screening:
         self._losses: dict[str, float] = {}
         self._ranking: list[tuple[float, str]] = []
         """Of trials that have not diverged."""
-        self._passed: set[str] = set()
+        self._forecast: list[str] | None = None
+        """The best by their forecasts, until another loss is reported."""
+        self.passed: set[str] = set()
+        """Trials that stopped at the rung and were let pass later."""
 
     def record(self, trial_id: str, evaluation: int, loss: float) -> None:
         """Take in a loss without a decision; arguments as those of `SuccessiveHalving`."""
+        self._forecast = None
         if evaluation == self.rung and trial_id not in self._losses:
             self._losses[trial_id] = loss
             if loss < DIVERGED_LOSS:
@@ -109,12 +113,12 @@ class Screening:
 
     def let_pass(self, trial_id: str) -> None:
         """A trial that stopped at the rung goes on: it reports from there once more, and is not stopped again."""
-        self._passed.add(trial_id)
+        self.passed.add(trial_id)
 
     def report(self, trial_id: str, evaluation: int, loss: float) -> bool:
         """Record a loss and say whether the trial may go on."""
         self.record(trial_id, evaluation, loss)
-        if evaluation != self.rung or trial_id in self._passed:
+        if evaluation != self.rung or trial_id in self.passed:
             return True
         if self._forecaster is None or loss >= DIVERGED_LOSS:
             return False
@@ -132,8 +136,10 @@ class Screening:
         """The trials to be trained to their end, as far as is known now, best first: never a diverged one."""
         if self._forecaster is None or not self._ranking:
             return [name for _, name in self._ranking[:count]]
-        finals = self._forecaster.forecast([name for _, name in self._ranking[:RECENT]])
-        return sorted(finals, key=finals.__getitem__)[:count]
+        if self._forecast is None:
+            finals = self._forecaster.forecast([name for _, name in self._ranking[:RECENT]])
+            self._forecast = sorted(finals, key=finals.__getitem__)
+        return self._forecast[:count]
 
     def promising(self) -> list[str]:
         """Trials that may yet be finalists; where they are forecast more than that, since forecasts change."""

@@ -111,7 +111,7 @@ class Sweep:
         """Of each trial the second objective, if there is one. [parameter or FLOP]"""
         self._rule = stopping.rule(spec, forecaster=self._search, second=self._second)
         self._finalists: set[str] = set()
-        """Running trials that had stopped: each has a row from then."""
+        """Trials that go on after they stopped, and have not ended again: each has a row from then."""
         self._unfinished = deque(self._recover(curves))
 
     def _recover(self, curves: Mapping[str, list[Metrics]]) -> list[Proposal]:
@@ -199,16 +199,17 @@ class Sweep:
             if trial.stage == "search"
         }
 
-    def _stopped(self, trial_id: str) -> bool:
-        """Whether a trial has stopped, and has not gone on."""
+    def _may_resume(self, trial_id: str) -> bool:
+        """Whether a trial has stopped, and has not gone on since."""
         ended = self.results.get(trial_id)
-        return ended is not None and ended.status == "stopped" and trial_id not in self.running
+        went_on = isinstance(self._rule, Screening) and trial_id in self._rule.passed
+        return ended is not None and ended.status == "stopped" and not went_on
 
     def _waiting(self) -> list[str]:
         """Stopped trials that are to be trained to their end, best first."""
         if not isinstance(self._rule, Screening):
             return []
-        return [trial_id for trial_id in self._rule.finalists(self._affordable()) if self._stopped(trial_id)]
+        return [trial_id for trial_id in self._rule.finalists(self._affordable()) if self._may_resume(trial_id)]
 
     def _resume(self, trial: Running) -> None:
         """Let a trial go on that had stopped; its row stands until it ends again."""
@@ -238,7 +239,7 @@ class Sweep:
         rule, running, evaluations = self._rule, self._reached, self.spec.evaluations
 
         def stands_at(trial_id: str) -> int:
-            return running.get(trial_id, rule.rung if self._stopped(trial_id) else evaluations)
+            return running.get(trial_id, rule.rung if self._may_resume(trial_id) else evaluations)
 
         owed = rule.owed(self._affordable(), evaluations, stands_at)
         begun = [(trial_id, rule.rung - at) for trial_id, at in running.items() if at < rule.rung]
@@ -285,7 +286,6 @@ class Sweep:
         """Let a trial go whose budget is used up: it stays unfinished, and a later run goes on from its checkpoint."""
         logger.info("trial %s paused", trial_id)
         del self.running[trial_id]
-        self._finalists.discard(trial_id)
         self.meter.end(trial_id)
         self.meter.save()
 
@@ -293,7 +293,7 @@ class Sweep:
         """End in Optuna what was left unfinished and is not asked for any more, now that the sweep is done."""
         while self._unfinished:
             trial_id = self._unfinished.popleft().trial_id
-            self._search.tell(trial_id, "stopped" if self._stopped(trial_id) else "failed", math.nan)
+            self._search.tell(trial_id, "stopped" if trial_id in self.results else "failed", math.nan)
 
     def stand_for(self, trial_id: str, config: TrialConfig) -> None:
         """Let a running trial stand for another configuration, the nearest that is recorded."""
@@ -381,7 +381,7 @@ class Sweep:
         """Stopped trials that may yet go on."""
         if not isinstance(self._rule, Screening):
             return set()
-        return {trial_id for trial_id in self._rule.promising() if self._stopped(trial_id)}
+        return {trial_id for trial_id in self._rule.promising() if self._may_resume(trial_id)}
 
     def checkpoint_folder(self, trial_id: str) -> str:
         """Where a trial's checkpoints stand."""

@@ -80,3 +80,38 @@ def test_a_kill_forgets_seconds_and_no_more(tmp_path: Path) -> None:
 def test_money_needs_a_price() -> None:
     with pytest.raises(ValueError, match=r"^--budget 5 needs --cost-per-hour"):
         Budget(money=5)
+
+
+@pytest.mark.parametrize(
+    ("limits", "slots", "lasts"),
+    [
+        ({}, 1, True),
+        ({"cost_per_hour": 9.0}, 1, True),
+        ({"hours": 3.01}, 1, True),  # an hour has gone; 1 h and 1 h in one slot
+        ({"hours": 2.99}, 1, False),
+        ({"hours": 2.01}, 2, True),  # side by side
+        ({"hours": 1.99}, 4, False),  # each still takes its hour
+        ({"gpu_hours": 1.01}, 2, True),  # of half a GPU each
+        ({"gpu_hours": 0.99}, 2, False),
+        ({"money": 2.01, "cost_per_hour": 2.0}, 1, True),
+        ({"money": 1.99, "cost_per_hour": 2.0}, 1, False),
+    ],
+)
+def test_what_is_left_lasts_for_some_work_or_not(
+    tmp_path: Path, limits: dict[str, float], slots: int, lasts: bool
+) -> None:
+    clock = Clock()
+    count = meter(tmp_path, clock, gpu_share=0.5, **limits)
+    clock.now += 3600
+
+    assert count.lasts([3600, 3600], slots=slots) == lasts
+
+
+def test_a_share_is_one_of_the_whole_budget(tmp_path: Path) -> None:
+    clock = Clock()
+    count = meter(tmp_path, clock, hours=4)
+    clock.now += 3 * 3600
+
+    assert not count.lasts([7000], slots=1)
+    assert count.lasts([7000], slots=1, share=0.5)
+    assert not count.lasts([7300], slots=1, share=0.5)

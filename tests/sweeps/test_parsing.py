@@ -235,6 +235,14 @@ def test_a_point_outside_the_limits_is_refused() -> None:
         spec.for_vocabulary(600)
 
 
+def test_curves_of_many_evaluations_are_forecast_where_they_cross() -> None:
+    def forecasts(axis: str, evaluations: int) -> bool:
+        return parsing.parse(minimal(trial={axis: 1e9, "evaluations": evaluations})).forecasts
+
+    assert [forecasts(axis, 9) for axis in ("tokens", "flops", "seconds")] == [False, True, True]
+    assert not forecasts("flops", 8)
+
+
 def test_trials_are_screened_unless_told_otherwise_and_two_objectives_are_for_asha() -> None:
     def kind(**changes: Any) -> str | None:
         stopping = parsing.parse(minimal(**changes)).early_terminate

@@ -259,3 +259,31 @@ def test_the_sampler_hears_what_a_repeat_gave_the_first_time(tmp_path: Path) -> 
     for trial in repeats:
         heads = trial.params[f"heads@{trial.params['width']}"]
         assert trial.value == losses[trial.params["depth"], trial.params["width"], heads]
+
+
+@pytest.mark.parametrize("method", get_args(Method))
+def test_a_stopped_trial_goes_on_as_another_of_the_same_name(tmp_path: Path, method: Method) -> None:
+    def opened() -> Search:
+        return Search(spec(method=method), storage=tmp_path / "optuna.db")
+
+    search = opened()
+    first, other = search.ask(), search.ask()
+    for trial, loss in ((first, 3.0), (other, 4.0)):
+        search.report(trial.trial_id, 1, loss)
+        search.tell(trial.trial_id, "stopped", loss)
+    assert opened().unfinished() == []
+
+    resumed = search.ask_to_resume(first.trial_id)
+    assert (resumed.trial_id, resumed.assignment, resumed.finalist) == (first.trial_id, first.assignment, True)
+    assert opened().unfinished() == [resumed]
+    for evaluation, loss in ((1, 3.0), (9, 1.0)):
+        search.report(first.trial_id, evaluation, loss)
+    search.tell(first.trial_id, "completed", 1.0)
+
+    trials = storage(tmp_path).trials
+    assert [trial.state for trial in trials] == [TrialState.PRUNED, TrialState.PRUNED, TrialState.COMPLETE]
+    assert (trials[2].intermediate_values, trials[2].value) == ({1: 3.0, 9: 1.0}, 1.0)
+    assert trials[2].params == trials[0].params
+    names = [first.trial_id, other.trial_id]
+    assert opened().forecast(names) == pytest.approx(search.forecast(names), abs=1e-3)
+    assert search.ask().trial_id == "0002"
