@@ -6,7 +6,8 @@ top-3           evenly drawn, all stopped at their first evaluation, then the be
                 draws as the budget allows. After Egele et al. 2023, arXiv:2307.15422
 TPE             Optuna's sampler with its defaults, each trained to its end
 Ray             the stock pair of Ray Tune: OptunaSearch and ASHAScheduler, without a cluster
-ours            what a sweep does: its searcher and its stopping rule, as the table's spec says
+ours            what a sweep does: its searcher and its stopping rule, as the table's spec says, with as many trials
+                as the budget allows, as under --gpu-hours
 """
 
 import logging
