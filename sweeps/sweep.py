@@ -182,13 +182,17 @@ class Sweep:
         return trial
 
     def _ask(self) -> Proposal | None:
-        begun = self._searched + self._searching - len(self._finalists)
-        if begun < self.spec.trials and not self._saves:
+        if self._begun < self.spec.trials and not self._saves:
             return self._search.ask()
         if isinstance(self._rule, Screening) and not any(at < self._rule.rung for at in self._reached.values()):
             for trial_id in self._waiting()[:1]:
-                return self._search.ask_to_resume(trial_id)
+                return self._search.ask_to_resume(trial_id) if self._has_room_for(trial_id) else None
         return None if self._searching else self._ask_again()
+
+    @property
+    def _begun(self) -> int:
+        """Trials of the search that were proposed."""
+        return self._searched + sum(trial_id not in self._finalists for trial_id in self._reached)
 
     @property
     def _reached(self) -> dict[str, int]:
@@ -209,7 +213,16 @@ class Sweep:
         """Stopped trials that are to be trained to their end, best first."""
         if not isinstance(self._rule, Screening):
             return []
-        return [trial_id for trial_id in self._rule.finalists(self._affordable()) if self._may_resume(trial_id)]
+        count = self._affordable() if self._begun < self.spec.trials else self._rule.most
+        return [trial_id for trial_id in self._rule.finalists(count) if self._may_resume(trial_id)]
+
+    def _has_room_for(self, trial_id: str) -> bool:
+        """Whether the budget lasts for another finalist beside those that run; where none runs, it is worth a try."""
+        if not self._searching:
+            return True
+        reached = {**self._reached, trial_id: self._last[trial_id].evaluation}
+        work = [(self.spec.evaluations - at) * self._rate(name) for name, at in reached.items()]
+        return self.meter.lasts(work, slots=self._slots)
 
     def _resume(self, trial: Running) -> None:
         """Let a trial go on that had stopped; its row stands until it ends again."""

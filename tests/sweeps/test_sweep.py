@@ -397,3 +397,33 @@ def test_the_last_of_a_budget_is_for_the_finalists(tmp_path: Path) -> None:
     assert completed == "0005", "the first of the lowest losses"
     assert finalist_at == 21, "one more trial and 1.1 times what the finalist needs fit until then"
     assert len(order) == 23, "what is left goes into new ones"
+
+
+def test_a_finalist_that_the_budget_does_not_last_for_waits_for_those_that_run(tmp_path: Path) -> None:
+    """Screened in 4 s; 9 s are left for finalists of 8 s each."""
+    clock = Clock()
+    sweep = open_sweep(tmp_path, gpu_hours=13 / 3600, clock=clock, run_cap=4, early_terminate={"finalists": 3})
+    for loss in (1.0, 2.0, 3.0, 4.0):
+        trial = propose(sweep)
+        clock.now += 1
+        sweep.report(trial.trial_id, metrics(1, loss), "")
+        sweep.finish(trial.trial_id, "stopped")
+
+    first = propose(sweep)
+    assert (sweep.propose(), sweep.waiting, sweep.left) == (None, True, 3)
+    clock.now += 8
+    train_to_its_end(sweep, first, 1.0)
+    second = propose(sweep)
+    clock.now += 1
+    assert sweep.report(second.trial_id, metrics(2, 2.0), "")
+    assert sweep.meter.used_up
+    sweep.pause(second.trial_id)
+    assert (sweep.propose(), sweep.waiting, sweep.left) == (None, False, 2)
+
+    larger = open_sweep(tmp_path, gpu_hours=1, run_cap=4, early_terminate={"finalists": 3})
+    again = propose(larger)
+    assert (again.trial_id, again.metrics, larger.left) == (second.trial_id, metrics(2, 2.0), 2)
+    train_to_its_end(larger, again, 2.0)
+    train_to_its_end(larger, propose(larger), 3.0)
+    assert (larger.propose(), larger.left) == (None, 0)
+    assert states(tmp_path).count(TrialState.RUNNING) == 0
