@@ -201,26 +201,25 @@ class Ours(Contender):
 
     @property
     def _saves(self) -> bool:
-        rung, evaluations = self._rule.rung, self._spec.evaluations
-        owed = self._rule.owed(
-            self._count,
-            evaluations,
-            lambda trial: self._reached.get(trial, rung if trial in self._stopped else evaluations),
-        )
-        begun = sum(rung - at for at in self._reached.values() if at < rung)
-        return sum(left for _, left in owed) + begun + rung > self._left
+        waiting = self._waiting()
+        if not waiting and not self._reached:
+            return False
+        phases = self._rule.work(self._count, self._spec.evaluations, running=self._reached, waiting=waiting)
+        return sum(left for work in phases for _, left in work) > self._left
+
+    def _waiting(self) -> list[str]:
+        return [trial for trial in self._rule.finalists(self._count) if trial in self._stopped]
 
     def resume(self) -> str | None:
         """The next finalist, once no more are to be looked at."""
         if any(at < self._rule.rung for at in self._reached.values()) or not (self._untried == 0 or self._saves):
             return None
-        for trial in self._rule.finalists(self._count):
-            if trial in self._stopped:
-                self._stopped.remove(trial)
-                self._rule.let_pass(trial)
-                self._search.ask_to_resume(trial)
-                self._reached[trial] = self._rule.rung
-                return trial
+        for trial in self._waiting()[:1]:
+            self._stopped.remove(trial)
+            self._rule.let_pass(trial)
+            self._search.ask_to_resume(trial)
+            self._reached[trial] = self._rule.rung
+            return trial
         return None
 
     def report(self, trial: str, evaluation: int, loss: float) -> bool:
@@ -235,6 +234,8 @@ class Ours(Contender):
         del self._reached[trial]
         if status == "stopped":
             self._stopped.add(trial)
+        if status == "diverged":
+            self._rule.drop(trial)
         self._search.tell(trial, status, loss)
 
 

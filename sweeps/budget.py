@@ -1,5 +1,6 @@
 """What a sweep may take, and what it has taken: hours, GPU-hours and money, over all its runs."""
 
+import heapq
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -102,17 +103,17 @@ class Meter:
             return f"--budget {budget.money:g}"
         return None
 
-    def lasts(self, work: Sequence[float], *, slots: int, share: float | None = None) -> bool:
+    def lasts(self, *phases: Sequence[float], slots: int, share: float | None = None) -> bool:
         """Whether what is left of the budget lasts for some work.
 
         Args:
-            work: of each trial, in one slot. [s]
+            phases: one after the other, each of them what its trials take in a slot. [s]
             slots: trials at a time.
             share: ask instead whether this share of the whole budget would.
         """
-        spent, hours = (self.seconds, self.gpu_hours) if share is None else (0.0, 0.0)
-        seconds = spent + max(sum(work) / slots, *work)
-        gpu_hours = hours + self.gpu_share * sum(work) / SECONDS
+        spent, held = (self.seconds, self.gpu_hours) if share is None else (0.0, 0.0)
+        seconds = spent + sum(_makespan(work, slots) for work in phases)
+        gpu_hours = held + self.gpu_share * sum(map(sum, phases)) / SECONDS
         part = share or 1.0
         budget = self.budget
         return (
@@ -131,3 +132,11 @@ class Meter:
         self._saved = self._clock()
         count = {"seconds": round(self.seconds, 1), "gpu_seconds": round(self.gpu_hours * SECONDS, 1)}
         storage.write(str(self._path), (json.dumps(count) + "\n").encode())
+
+
+def _makespan(work: Sequence[float], slots: int) -> float:
+    """Time until all of it is done, if the longest begins first."""
+    free_at = [0.0] * slots
+    for seconds in sorted(work, reverse=True):
+        heapq.heapreplace(free_at, free_at[0] + seconds)
+    return max(free_at)

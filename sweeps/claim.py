@@ -47,7 +47,10 @@ def check_spec(folder: RunFolder, spec: Spec) -> None:
     """
     if not folder.spec.exists():
         return
-    earlier = parsing.parse(yaml.safe_load(folder.spec.read_text()))
+    try:
+        earlier = parsing.parse(yaml.safe_load(folder.spec.read_text()))
+    except ValueError as error:
+        raise ValueError(f"{folder.root} holds a sweep of another version ({error}); give another --name") from None
     changeable = FREE_TO_CHANGE
     if spec.trial["axis"] == "seconds":  # a faster machine would train its trials for longer
         changeable = changeable - {"cpus_per_trial", "trials_per_gpu"}

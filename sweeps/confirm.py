@@ -71,14 +71,14 @@ def wanted(
     if spec.confirm is None:
         return []
     search = [result for result in results if result.stage == "search"]
-    finalists: dict[Configuration, Result] = {}
+    best: dict[Configuration, Result] = {}
     for result in ranked(search):
-        if len(finalists) < spec.confirm.top:
-            finalists.setdefault(result.configuration, result)
+        if len(best) < spec.confirm.top:
+            best.setdefault(result.configuration, result)
     used = {(result.configuration, result.seed) for result in search}
     begun = {(result.configuration, result.seed) for result in results if result.stage == "confirm"} | set(running)
     trials = []
-    for configuration, result in finalists.items():
+    for configuration, result in best.items():
         first = spec.trial.get("seed", spec.seed)
         new = (seed for seed in count(first + 1) if (configuration, seed) not in used)
         seeds = islice(new, spec.confirm.seeds)

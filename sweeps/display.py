@@ -66,9 +66,9 @@ class Display:
                 self._refreshed = now
                 self._live.refresh()
             return
-        total = self._sweep.spec.trials_in_all
+        count, total = len(self._sweep.results), self._sweep.spec.trials_in_all
         for _, result in self._sweep.ended[self._shown :]:
-            self._console.print(f"[{total - self._sweep.left}/{total}] {_ending(result)}", soft_wrap=True)
+            self._console.print(f"[{count}/{total}] {_ending(result)}", soft_wrap=True)
         self._shown = len(self._sweep.ended)
 
     def utilisation(self) -> str:

@@ -17,6 +17,8 @@ hardly change the rank."""
 CHANCE = 0.3
 """A trial that beats the best forecast with this probability is not stopped. Measured: on recorded curves that cross,
 the best trial is stopped less often, and nothing is lost on others."""
+Work = tuple[str | None, int]
+"""A trial, None for one that is not known yet, and evaluations that it is yet to be trained for."""
 SHARE = 0.5
 """Of a budget, what finalists may cost, unless there is only one."""
 SPARE = 2
@@ -79,12 +81,13 @@ class Screening:
     """All trials stop at one rung, and when no more are to come, the best are trained to their end.
 
     Nobody goes on by luck of the order, and most of a budget goes into looking at many configurations. Where curves
-    cross, the best are those that are forecast to end best, and a trial with a fair chance to end best goes on at
-    once, since forecasts need curves that end.
+    cross, the best are those that are forecast to end best. Forecasts need curves that end, so a trial with a fair
+    chance to end best goes on at once; and they change, so that another trial goes on too where a finalist disappoints,
+    until those that are forecast best have ended.
 
     Args:
         rung: the evaluation at which trials stop.
-        finalists: at most so many are trained to their end.
+        finalists: the best so many are trained to their end.
         forecaster: has been told of a loss before it is reported here; None: the best are those of the lowest losses.
 
     Source: training the best after one evaluation, Egele et al. 2023, arXiv:2307.15422, who take the best 3 of the
@@ -110,6 +113,11 @@ class Screening:
             self._losses[trial_id] = loss
             if loss < DIVERGED_LOSS:
                 insort(self._ranking, (loss, trial_id))
+
+    def drop(self, trial_id: str) -> None:
+        """A trial failed or diverged behind the rung: it is no finalist, and another one moves up."""
+        self._forecast = None
+        self._ranking = [ranked for ranked in self._ranking if ranked[1] != trial_id]
 
     def let_pass(self, trial_id: str) -> None:
         """A trial that stopped at the rung goes on: it reports from there once more, and is not stopped again."""
@@ -145,15 +153,19 @@ class Screening:
         """Trials that may yet be finalists; where they are forecast more than that, since forecasts change."""
         return self.finalists(self.most * (1 if self._forecaster is None else SPARE))
 
-    def owed(self, count: int, evaluations: int, stands_at: Callable[[str], int]) -> list[tuple[str | None, int]]:
-        """Evaluations that finalists are yet to be trained for: of trials, and of None for one that is not known yet.
+    def work(
+        self, count: int, evaluations: int, *, running: Mapping[str, int], waiting: Sequence[str]
+    ) -> tuple[list[Work], list[Work]]:
+        """What is yet to be trained if one more trial begins: until all have been screened, then until all have ended.
 
         Args:
             count: of finalists.
             evaluations: of a full trial.
-            stands_at: the last evaluation of a trial; of one that has ended for good, `evaluations`.
+            running: the last evaluation of running trials; 0 before the first.
+            waiting: finalists that have stopped.
         """
-        best = self.finalists(count)
-        owed: list[tuple[str | None, int]] = [(name, evaluations - stands_at(name)) for name in best]
-        owed += [(None, evaluations - self.rung)] * (count - len(best))
-        return [(name, left) for name, left in owed if left > 0]
+        unknown = count - len(self.finalists(count))
+        to_rung = [(trial_id, self.rung - at) for trial_id, at in running.items() if at < self.rung]
+        to_end = [(trial_id, evaluations - at) for trial_id, at in running.items() if at >= self.rung]
+        to_end += [(trial_id, evaluations - self.rung) for trial_id in waiting]
+        return [*to_rung, (None, self.rung)], [*to_end, *[(None, evaluations - self.rung)] * unknown]

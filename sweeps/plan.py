@@ -70,7 +70,7 @@ def _expectation(spec: Spec) -> str:
         more = "; with two objectives, some more" if spec.pareto else ""
         return f"Trials are those that ASHA is expected to let pass if they come in no order{more}. "
     if spec.early_terminate and spec.forecasts:
-        return "Trials with a fair chance to end best go on at the rung, besides the finalists. "
+        return "More may go on than the finalists: those with a fair chance to end best, and as forecasts change. "
     return ""
 
 

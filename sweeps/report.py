@@ -54,7 +54,7 @@ def compromise(best: Sequence[Result], objective: Objective) -> str:
 
 
 def confirmation(groups: Sequence[Confirmed]) -> Table:
-    """The finalists by their mean over new seeds."""
+    """The confirmed configurations by their mean over new seeds."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for heading in ("depth", "width", "heads", "rate", "params", "mean val_loss", "95 % interval", "seeds"):
         table.add_column(heading, justify="right")

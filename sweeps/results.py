@@ -5,7 +5,7 @@
 | column | meaning |
 |---|---|
 | trial_id | name of the trial, in the order of proposal |
-| stage | search, or confirm: a finalist again with another seed |
+| stage | search, or confirm: one of the best again with another seed |
 | status | completed: full budget; stopped: at a rung; failed: an error; diverged: NaN, or loss far above its start |
 | depth, width, heads, learning_rate, seed | the configuration; learning_rate is the one at width 256 |
 | parameters, non_embedding_parameters | sizes in closed form |

@@ -196,8 +196,8 @@ class Spec:
         """With those that confirm."""
         if self.confirm is None:
             return self.trials
-        finalists = int(min(self.trials, self.space.size, self.confirm.top))
-        return self.trials + finalists * self.confirm.seeds
+        confirmed = int(min(self.trials, self.space.size, self.confirm.top))
+        return self.trials + confirmed * self.confirm.seeds
 
     @property
     def evaluations(self) -> int:

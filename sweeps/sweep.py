@@ -2,7 +2,8 @@
 
 The files of the run folder are the truth. Each step is written in an order that a kill at any moment leaves
 repairable: curves before decisions, results.csv before Optuna, checkpoints deleted last. What a step costs does not
-depend on how many trials have ended; only a checkpoint that a better one displaces has results.csv written whole.
+depend on how many trials have ended; results.csv is written whole only where a better checkpoint displaces one, and
+where a trial ends that had stopped.
 """
 
 import logging
@@ -110,12 +111,15 @@ class Sweep:
         self._second: dict[str, float] = {}
         """Of each trial the second objective, if there is one. [parameter or FLOP]"""
         self._rule = stopping.rule(spec, forecaster=self._search, second=self._second)
+        self._screening = self._rule if isinstance(self._rule, Screening) else None
         self._finalists: set[str] = set()
         """Trials that go on after they stopped, and have not ended again: each has a row from then."""
         self._unfinished = deque(self._recover(curves))
+        going_on = {proposal.trial_id for proposal in self._unfinished}
+        self._kept = [result for result in self._kept if result.trial_id not in going_on]
 
     def _recover(self, curves: Mapping[str, list[Metrics]]) -> list[Proposal]:
-        """Bring ASHA and Optuna up to the files, and find the trials to go on with."""
+        """Bring the rule and Optuna up to the files, and find the trials to go on with."""
         proposals = self._search.unfinished()
         for result in self.results.values():
             shape: Assignment = {"depth": result.depth, "width": result.width, "heads": result.heads}
@@ -125,8 +129,10 @@ class Sweep:
         stages = {trial.trial_id: trial.stage for trial in proposals}
         stages |= {trial.trial_id: trial.stage for trial in self.results.values()}
         for trial_id, curve in curves.items():
-            for metrics in curve if stages.get(trial_id) != "confirm" else ():
+            for metrics in curve if stages.get(trial_id) == "search" else ():
                 self._rule.record(trial_id, metrics.evaluation, self._loss(metrics))
+        for result in self.results.values():
+            self._drop_unusable(result)
         unfinished = []
         for proposal in proposals:
             ended = self.results.get(proposal.trial_id)
@@ -147,13 +153,15 @@ class Sweep:
     @property
     def left(self) -> int:
         """Trials that have not ended yet, with finalists that wait."""
-        left = confirm.left(self.spec, list(self.results.values())) + len(self._finalists)
-        return left if self._searched < self.spec.trials else left + len(self._waiting())
+        going_on = self._finalists | {proposal.trial_id for proposal in self._unfinished if proposal.finalist}
+        if self._searched >= self.spec.trials:
+            going_on.update(self._waiting())
+        return confirm.left(self.spec, list(self.results.values())) + len(going_on)
 
     @property
     def waiting(self) -> bool:
         """Whether more trials may follow from those that are running."""
-        may_follow = self.spec.confirm is not None or isinstance(self._rule, Screening)
+        may_follow = self.spec.confirm is not None or self._screening is not None
         return may_follow and bool(self._searching) and not self.meter.used_up
 
     def propose(self) -> Running | None:
@@ -184,7 +192,7 @@ class Sweep:
     def _ask(self) -> Proposal | None:
         if self._begun < self.spec.trials and not self._saves:
             return self._search.ask()
-        if isinstance(self._rule, Screening) and not any(at < self._rule.rung for at in self._reached.values()):
+        if self._screening and not any(at < self._screening.rung for at in self._reached.values()):
             for trial_id in self._waiting()[:1]:
                 return self._search.ask_to_resume(trial_id) if self._has_room_for(trial_id) else None
         return None if self._searching else self._ask_again()
@@ -206,15 +214,15 @@ class Sweep:
     def _may_resume(self, trial_id: str) -> bool:
         """Whether a trial has stopped, and has not gone on since."""
         ended = self.results.get(trial_id)
-        went_on = isinstance(self._rule, Screening) and trial_id in self._rule.passed
+        went_on = self._screening is not None and trial_id in self._screening.passed
         return ended is not None and ended.status == "stopped" and not went_on
 
     def _waiting(self) -> list[str]:
         """Stopped trials that are to be trained to their end, best first."""
-        if not isinstance(self._rule, Screening):
+        if not self._screening:
             return []
-        count = self._affordable() if self._begun < self.spec.trials else self._rule.most
-        return [trial_id for trial_id in self._rule.finalists(count) if self._may_resume(trial_id)]
+        count = self._affordable(self._screening) if self._begun < self.spec.trials else self._screening.most
+        return [trial_id for trial_id in self._screening.finalists(count) if self._may_resume(trial_id)]
 
     def _has_room_for(self, trial_id: str) -> bool:
         """Whether the budget lasts for another finalist beside those that run; where none runs, it is worth a try."""
@@ -226,17 +234,16 @@ class Sweep:
 
     def _resume(self, trial: Running) -> None:
         """Let a trial go on that had stopped; its row stands until it ends again."""
-        assert isinstance(self._rule, Screening)
-        self._rule.let_pass(trial.trial_id)
+        assert self._screening
+        self._screening.let_pass(trial.trial_id)
         self._finalists.add(trial.trial_id)
         trial.checkpoint = self.results[trial.trial_id].checkpoint
         self._kept = [result for result in self._kept if result.trial_id != trial.trial_id]
 
-    def _affordable(self) -> int:
+    def _affordable(self, screening: Screening) -> int:
         """How many finalists the budget allows."""
-        assert isinstance(self._rule, Screening)
-        work = self._rate(None) * (self.spec.evaluations - self._rule.rung)
-        return self._rule.affordable(lambda count: self.meter.lasts([work] * count, slots=self._slots, share=SHARE))
+        seconds = self._rate(None) * (self.spec.evaluations - screening.rung)
+        return screening.affordable(lambda count: self.meter.lasts([seconds] * count, slots=self._slots, share=SHARE))
 
     def _rate(self, trial_id: str | None) -> float:
         """Time of an evaluation of a trial, or of the mean one. [s]"""
@@ -247,18 +254,14 @@ class Sweep:
     @property
     def _saves(self) -> bool:
         """Whether what is left of the budget is for finalists, and no new trial begins."""
-        if not isinstance(self._rule, Screening) or not self.meter.budget.limited:
+        screening, waiting = self._screening, self._waiting()
+        if not screening or not self.meter.budget.limited or not (waiting or self._searching):
             return False
-        rule, running, evaluations = self._rule, self._reached, self.spec.evaluations
-
-        def stands_at(trial_id: str) -> int:
-            return running.get(trial_id, rule.rung if self._may_resume(trial_id) else evaluations)
-
-        owed = rule.owed(self._affordable(), evaluations, stands_at)
-        begun = [(trial_id, rule.rung - at) for trial_id, at in running.items() if at < rule.rung]
-        work = [MARGIN * left * self._rate(trial_id) for trial_id, left in (*owed, *begun, (None, rule.rung))]
-        finalists = any(trial_id is not None for trial_id, _ in owed)
-        return finalists and not self.meter.lasts(work, slots=self._slots)
+        phases = screening.work(
+            self._affordable(screening), self.spec.evaluations, running=self._reached, waiting=waiting
+        )
+        seconds = [[MARGIN * left * self._rate(trial_id) for trial_id, left in work] for work in phases]
+        return not self.meter.lasts(*seconds, slots=self._slots)
 
     def _ask_again(self) -> Proposal | None:
         """Once the search has ended: the next trial that confirms one of the best."""
@@ -287,7 +290,8 @@ class Sweep:
             self._last[trial_id] = metrics
             seconds = metrics.seconds - (known.seconds if known else 0)
             self.busy_seconds += seconds
-            self._trained = self._trained[0] + seconds, self._trained[1] + 1
+            evaluations = metrics.evaluation - (known.evaluation if known else 0)
+            self._trained = self._trained[0] + seconds, self._trained[1] + evaluations
             self.meter.update()
         self._search.report(trial_id, metrics.evaluation, self._loss(metrics))
         trial.metrics, trial.checkpoint = metrics, checkpoint
@@ -305,8 +309,7 @@ class Sweep:
     def abandon(self) -> None:
         """End in Optuna what was left unfinished and is not asked for any more, now that the sweep is done."""
         while self._unfinished:
-            trial_id = self._unfinished.popleft().trial_id
-            self._search.tell(trial_id, "stopped" if trial_id in self.results else "failed", math.nan)
+            self._search.tell(self._unfinished.popleft().trial_id, "failed", math.nan)
 
     def stand_for(self, trial_id: str, config: TrialConfig) -> None:
         """Let a running trial stand for another configuration, the nearest that is recorded."""
@@ -323,6 +326,7 @@ class Sweep:
         self.ended.append((self._clock(), result))
         if status != "stopped":
             self._last.pop(trial_id, None)
+        self._drop_unusable(result)
         dropped = self._drop_checkpoints(result)
         self._write(trial_id, whole=trial_id in self._finalists or any(other != trial_id for other in dropped))
         self._finalists.discard(trial_id)
@@ -331,6 +335,11 @@ class Sweep:
         for other in dropped:
             storage.delete(self.checkpoint_folder(other))
         return self.results[trial_id]
+
+    def _drop_unusable(self, ended: Result) -> None:
+        """Let another trial be a finalist for one that failed or diverged."""
+        if self._screening and ended.status in ("failed", "diverged"):
+            self._screening.drop(ended.trial_id)
 
     def _tell(self, result: Result) -> None:
         loss = getattr(result, self.spec.metric)
@@ -392,9 +401,9 @@ class Sweep:
 
     def _promising(self) -> set[str]:
         """Stopped trials that may yet go on."""
-        if not isinstance(self._rule, Screening):
+        if not self._screening:
             return set()
-        return {trial_id for trial_id in self._rule.promising() if self._may_resume(trial_id)}
+        return {trial_id for trial_id in self._screening.promising() if self._may_resume(trial_id)}
 
     def checkpoint_folder(self, trial_id: str) -> str:
         """Where a trial's checkpoints stand."""

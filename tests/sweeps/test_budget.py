@@ -93,6 +93,7 @@ def test_money_needs_a_price() -> None:
         ({"hours": 1.99}, 4, False),  # each still takes its hour
         ({"gpu_hours": 1.01}, 2, True),  # of half a GPU each
         ({"gpu_hours": 0.99}, 2, False),
+        ({"hours": 3.01}, 2, True),
         ({"money": 2.01, "cost_per_hour": 2.0}, 1, True),
         ({"money": 1.99, "cost_per_hour": 2.0}, 1, False),
     ],
@@ -105,6 +106,16 @@ def test_what_is_left_lasts_for_some_work_or_not(
     clock.now += 3600
 
     assert count.lasts([3600, 3600], slots=slots) == lasts
+
+
+def test_phases_follow_each_other_and_trials_do_not_share_slots(tmp_path: Path) -> None:
+    """Three hours of work on two slots take two, as no trial runs on both."""
+    count = meter(tmp_path, Clock(), hours=2.5)
+
+    assert count.lasts([3600] * 3, slots=2)
+    assert not count.lasts([3600], [3600] * 3, slots=2)
+    assert count.lasts([1000], [3600] * 3, slots=2)
+    assert count.lasts([], slots=2)
 
 
 def test_a_share_is_one_of_the_whole_budget(tmp_path: Path) -> None:

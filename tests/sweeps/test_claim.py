@@ -32,3 +32,11 @@ def test_a_sweep_by_seconds_does_not(tmp_path: Path, change: dict[str, int]) -> 
 
     with pytest.raises(ValueError, match=f"holds another sweep: {next(iter(change))} is"):
         claim.check_spec(begun(tmp_path, budget), parsing.parse(minimal(trial=budget, **change)))
+
+
+def test_a_sweep_of_another_version_is_told_as_that(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.spec.write_text(yaml.safe_dump(minimal(early_terminate={"type": "of old"})))
+
+    with pytest.raises(ValueError, match="holds a sweep of another version .*'of old'.*; give another --name"):
+        claim.check_spec(folder, parsing.parse(minimal()))

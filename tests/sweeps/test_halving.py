@@ -100,14 +100,25 @@ def test_finalists_are_those_forecast_to_end_best_and_never_a_diverged_one() -> 
     assert rule.promising() == ["late", "early"]
 
 
-def test_finalists_are_owed_what_is_left_of_them_and_a_whole_one_for_each_that_is_not_known() -> None:
-    rule = Screening(rung=1, finalists=4)
-    for name, loss in (("ended", 1.0), ("running", 2.0), ("stopped", 3.0)):
-        rule.report(name, 1, loss)
-    stands_at = {"ended": 9, "running": 4, "stopped": 1}
+def test_another_one_moves_up_for_a_finalist_that_failed() -> None:
+    for forecaster in (None, Oracle(chance=0.0)):
+        rule = Screening(rung=1, finalists=1, forecaster=forecaster)
+        rule.report("late", 1, 1.0)
+        rule.report("early", 1, 4.0)
+        assert rule.finalists(1) == ["late"]
+        rule.drop("late")
+        assert rule.finalists(1) == ["early"]
 
-    assert rule.owed(4, 9, stands_at.__getitem__) == [("running", 5), ("stopped", 8), (None, 8)]
-    assert rule.owed(1, 9, stands_at.__getitem__) == []
+
+def test_the_work_left_is_to_the_rung_and_then_of_all_that_go_on() -> None:
+    rule = Screening(rung=2, finalists=4)
+    for name, loss in (("ended", 1.0), ("running", 2.0), ("stopped", 3.0)):
+        rule.report(name, 2, loss)
+    to_rung, to_end = rule.work(4, 9, running={"running": 4, "new": 0}, waiting=["stopped"])
+
+    assert to_rung == [("new", 2), (None, 2)]
+    assert to_end == [("running", 5), ("stopped", 7), (None, 7)]
+    assert rule.work(3, 9, running={}, waiting=[]) == ([(None, 2)], [])
 
 
 @pytest.mark.parametrize(("most", "count"), [(9, 5), (3, 3), (0, 1)])

@@ -1,5 +1,6 @@
 """The sweep's state without Ray: what a kill between any two steps leaves can be gone on from."""
 
+import heapq
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from optuna.trial import TrialState
 from sweeps import parsing
 from sweeps.budget import Budget
 from sweeps.replay import Clock
-from sweeps.results import Result, RunFolder, read_curves, read_results, write_results
+from sweeps.results import Result, RunFolder, Status, read_curves, read_results, write_results
 from sweeps.sweep import Running, Sweep
 from sweeps.tracking import Tracker
 from tinystories.metrics import Metrics
@@ -427,3 +428,100 @@ def test_a_finalist_that_the_budget_does_not_last_for_waits_for_those_that_run(t
     train_to_its_end(larger, propose(larger), 3.0)
     assert (larger.propose(), larger.left) == (None, 0)
     assert states(tmp_path).count(TrialState.RUNNING) == 0
+
+
+@pytest.mark.parametrize("status", ["failed", "diverged"])
+def test_another_one_goes_on_for_a_finalist_that_comes_to_nothing(tmp_path: Path, status: Status) -> None:
+    screening: dict[str, Any] = {"run_cap": 3, "early_terminate": {"finalists": 1}}
+    sweep = open_sweep(tmp_path, **screening)
+    names = [screen(sweep, loss) for loss in (1.0, 2.0, 3.0)]
+    assert propose(sweep).trial_id == names[0]
+    sweep.finish(names[0], status, "why")
+    assert sweep.left == open_sweep(tmp_path, **screening).left == 1
+
+    second = propose(open_sweep(tmp_path, **screening))
+    assert second.trial_id == names[1]
+    assert names[0] not in kept(tmp_path)
+
+
+def test_finalists_are_confirmed_in_their_turn(tmp_path: Path) -> None:
+    changes: dict[str, Any] = {"run_cap": 2, "confirm": {"top": 1, "seeds": 2}, "early_terminate": {"finalists": 1}}
+    sweep = open_sweep(tmp_path, **changes)
+    best, _ = screen(sweep, 1.0), screen(sweep, 2.0)
+    finalist = propose(sweep)
+    assert (finalist.trial_id, sweep.propose(), sweep.waiting) == (best, None, True)
+    train_to_its_end(sweep, finalist, 0.5)
+
+    confirming = [propose(sweep), propose(sweep)]
+    assert [(trial.stage, trial.configuration) for trial in confirming] == [("confirm", finalist.configuration)] * 2
+    for trial in confirming:
+        sweep.report(trial.trial_id, metrics(9, 0.5), "")
+        sweep.finish(trial.trial_id, "completed")
+    assert (sweep.propose(), sweep.left) == (None, 0)
+
+
+def drive(root: Path, *, workers: int, reports: int, clock: Clock, gpu_hours: float | None, **changes: Any) -> Sweep:
+    """A process of a sweep: until it ends, or is killed after so many reports; curves of large models cross others'."""
+    sweep = open_sweep(root, gpu_hours=gpu_hours, clock=clock, **changes)
+    due: list[tuple[float, str, int]] = []
+
+    def begin() -> None:
+        while len(due) < workers and (trial := sweep.propose()):
+            at = trial.metrics.evaluation if trial.metrics else 0
+            heapq.heappush(due, (clock.now + trial.config.depth, trial.trial_id, at + 1))
+
+    begin()
+    for _ in range(reports):
+        if not due:
+            break
+        clock.now, trial_id, evaluation = heapq.heappop(due)
+        config = sweep.running[trial_id].config
+        loss = 1 / config.depth + config.depth / evaluation + config.heads / 100
+        spent = {"flops": 1e9 * evaluation, "tokens": 100 * evaluation}
+        reported = replace(metrics(evaluation, loss, **spent), seconds=config.depth * evaluation)
+        goes_on = sweep.report(trial_id, reported, checkpoint(sweep, trial_id))
+        if not goes_on or evaluation == 9:
+            sweep.finish(trial_id, "completed" if goes_on else "stopped")
+        elif sweep.meter.used_up:
+            sweep.pause(trial_id)
+        else:
+            heapq.heappush(due, (clock.now + config.depth, trial_id, evaluation + 1))
+        begin()
+    return sweep
+
+
+@pytest.mark.parametrize("axis", ["tokens", "flops"])
+@pytest.mark.parametrize("gpu_hours", [None, 30 / 3600])
+def test_a_screening_that_is_killed_again_and_again_ends_as_it_should(
+    tmp_path: Path, axis: str, gpu_hours: float | None
+) -> None:
+    changes: dict[str, Any] = {
+        "trial": {axis: "9e9", "width": 16},
+        "parameters": {"depth": {"values": [1, 2, 3, 4, 5, 6]}, "heads": {"values": [1, 2, 4]}},
+        "run_cap": 18,
+        "early_terminate": {"finalists": 3},
+        "keep_checkpoints": 2,
+    }
+    clock = Clock()
+    for reports in range(1, 8):
+        drive(tmp_path, workers=3, reports=reports, clock=clock, gpu_hours=gpu_hours, **changes)
+    sweep = drive(tmp_path, workers=3, reports=1000, clock=clock, gpu_hours=gpu_hours, **changes)
+
+    assert bool(sweep.meter.used_up) == bool(sweep.left) == (gpu_hours is not None)
+    if sweep.left:
+        drive(tmp_path, workers=3, reports=1000, clock=clock, gpu_hours=None, **changes)
+    rows, curves = read_results(tmp_path / "results.csv"), read_curves(tmp_path / "curves.csv")
+    assert len(rows) == 18
+    assert open_sweep(tmp_path, **changes).left == 0
+    assert TrialState.RUNNING not in states(tmp_path)
+    for row in rows:
+        assert [point.evaluation for point in curves[row.trial_id]] == list(range(1, 1 + len(curves[row.trial_id])))
+        assert (row.status == "completed") == (len(curves[row.trial_id]) == 9)
+    completed = [row for row in rows if row.status == "completed"]
+    assert len(completed) >= 3
+    if axis == "tokens":
+        first = sorted(rows, key=lambda row: curves[row.trial_id][0].val_loss)
+        assert {row.trial_id for row in first[:3]} == {row.trial_id for row in completed}
+    else:
+        assert max(row.depth for row in completed) > 1, "forecasts see through the early losses of deep ones"
+    assert {row.trial_id for row in rows if row.checkpoint} == kept(tmp_path)

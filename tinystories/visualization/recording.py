@@ -111,7 +111,7 @@ def read_recording(folder: Path) -> Recording:
     with _reading(folder / "curves.csv") as file:
         curves, bits_per_nat = _curves(_rows(file), axis)
     with _reading(folder / "results.csv") as file:
-        searched = (row for row in _rows(file) if row.get("stage") != "confirm")  # a finalist's best of many is luck
+        searched = (row for row in _rows(file) if row.get("stage") != "confirm")  # the best of many seeds is luck
         trials = tuple(_trial(row, curves[row["trial_id"]], axis, size) for row in searched)
     return Recording(
         name=folder.resolve().name,
