@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from pathlib import Path
 from statistics import fmean
 
@@ -29,6 +31,14 @@ class Cost:
     tokens: float
     seconds: float
     """Of one slot. [s]"""
+
+    def __add__(self, other: "Cost") -> "Cost":
+        return Cost(
+            flops=self.flops + other.flops, tokens=self.tokens + other.tokens, seconds=self.seconds + other.seconds
+        )
+
+    def __mul__(self, factor: float) -> "Cost":
+        return Cost(flops=self.flops * factor, tokens=self.tokens * factor, seconds=self.seconds * factor)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,36 +143,24 @@ def parts(spec: Spec, costs: Sequence[Cost]) -> list[Part]:
     Args:
         costs: of full trials like those of the sweep.
     """
+    mean = reduce(add, costs) * (1 / len(costs))
     found = [
-        _part(f"to evaluation {stretch.end}", stretch.trials, stretch.share(spec), costs)
+        Part(
+            name=f"to evaluation {stretch.end}",
+            trials=stretch.trials,
+            cost=mean * (stretch.trials * stretch.share(spec)),
+        )
         for stretch in stopping.stretches(spec)
     ]
     if spec.confirm:
-        found.append(_part("confirm", spec.trials_in_all - spec.trials, 1.0, costs))
+        confirming = spec.trials_in_all - spec.trials
+        found.append(Part(name="confirm", trials=confirming, cost=mean * confirming))
     return found
 
 
-def _part(name: str, trials: float, share: float, costs: Sequence[Cost]) -> Part:
-    def of_all(what: str) -> float:
-        return trials * share * fmean(getattr(full, what) for full in costs)
-
-    return Part(
-        name=name,
-        trials=trials,
-        cost=Cost(flops=of_all("flops"), tokens=of_all("tokens"), seconds=of_all("seconds")),
-    )
-
-
 def _total(parts: Sequence[Part]) -> Part:
-    def of_all(what: str) -> float:
-        return sum(getattr(part.cost, what) for part in parts)
-
     trials = sum(part.trials for part in parts if part.name in (parts[0].name, "confirm"))
-    return Part(
-        name="total",
-        trials=trials,
-        cost=Cost(flops=of_all("flops"), tokens=of_all("tokens"), seconds=of_all("seconds")),
-    )
+    return Part(name="total", trials=trials, cost=reduce(add, (part.cost for part in parts)))
 
 
 def _speed(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 from optuna.exceptions import StorageInternalError
 from optuna.samplers import TPESampler
@@ -25,6 +26,7 @@ from sweeps.halving import DIVERGED_LOSS
 from sweeps.results import Stage, Status
 from sweeps.space import Assignment
 from sweeps.spec import Spec
+from sweeps.surrogate import Array
 
 REPEATS = 4
 """How many configurations the sampler may propose again before one of the untried is drawn at random."""
@@ -104,6 +106,7 @@ class Search:
         self._ids: dict[str, int] = {}
         """Of trials in the storage, by the name that they have here."""
         self._assignments: dict[str, Assignment] = {}
+        self._features: dict[str, Array] = {}
         self._outcomes: dict[Key, list[float] | None] = {}
         """Configurations that were proposed, with the final values of the first completed trial."""
         self._seeds: dict[Key, set[int]] = defaultdict(set)
@@ -138,7 +141,8 @@ class Search:
         self._assignments[trial_id] = assignment
         self._outcomes.setdefault(self._key(assignment), None)
         self._seeds[self._key(assignment)].add(self._spec.trial_config(assignment).seed)
-        self._bayes.add(trial_id, self._candidates.features([assignment])[0])
+        self._features[trial_id] = self._candidates.features([assignment])[0]
+        self._bayes.add(trial_id, self._features[trial_id])
 
     def _revive(self, trial_id: str, storage_id: int) -> None:
         self._ids[trial_id] = storage_id
@@ -201,7 +205,7 @@ class Search:
         """Whether the nearest trial that has ended failed: Optuna itself does not look at failures."""
         if not any(self._ended.values()):
             return False
-        known = self._candidates.features([self._assignments[trial_id] for trial_id in self._ended])
+        known = np.stack([self._features[trial_id] for trial_id in self._ended])
         away = ((known - self._candidates.features([assignment])) ** 2).sum(axis=1)
         return list(self._ended.values())[int(away.argmin())]
 

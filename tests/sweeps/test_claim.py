@@ -38,5 +38,5 @@ def test_a_sweep_of_another_version_is_told_as_that(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     folder.spec.write_text(yaml.safe_dump(minimal(early_terminate={"type": "of old"})))
 
-    with pytest.raises(ValueError, match="holds a sweep of another version .*'of old'.*; give another --name"):
+    with pytest.raises(ValueError, match=r"holds a sweep of another version .*'of old'.*; give another --name"):
         claim.check_spec(folder, parsing.parse(minimal()))
