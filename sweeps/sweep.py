@@ -16,7 +16,8 @@ from dataclasses import asdict, dataclass, replace
 from sweeps import confirm, stopping
 from sweeps import results as files
 from sweeps.budget import SECONDS, Budget, Meter
-from sweeps.halving import DIVERGED_LOSS, SHARE, Screening
+from sweeps.finals import Finals
+from sweeps.halving import DIVERGED_LOSS, Screening
 from sweeps.pareto import front
 from sweeps.results import Configuration, Curves, Result, RunFolder, Stage, Status, ranked
 from sweeps.search import Proposal, Search
@@ -29,8 +30,6 @@ from tinystories.metrics import Metrics
 from tinystories.models import size
 
 logger = logging.getLogger(__name__)
-MARGIN = 1.1
-"""What the finalists get of a budget, over what they are expected to need."""
 
 
 @dataclass
@@ -94,7 +93,6 @@ class Sweep:
         """Training and evaluation time that this process was told of, over all slots. [s]"""
         self.ended: list[tuple[float, Result]] = []
         """How trials ended in this process, and when on its clock [s]; one that went on after it stopped, twice."""
-        self._slots = slots
         self._vocab_size = vocab_size
         self._tracker = tracker
         self.meter = Meter(budget or Budget(), folder.spent, gpu_share=gpu_share, clock=clock)
@@ -112,6 +110,14 @@ class Sweep:
         """Of each trial the second objective, if there is one. [parameter or FLOP]"""
         self._rule = stopping.rule(spec, forecaster=self._search, second=self._second)
         self._screening = self._rule if isinstance(self._rule, Screening) else None
+        self._finals = self._screening and Finals(
+            self._screening,
+            self.meter,
+            evaluations=spec.evaluations,
+            slots=slots,
+            rate=self._rate,
+            may_resume=self._may_resume,
+        )
         self._finalists: set[str] = set()
         """Trials that go on after they stopped, and have not ended again: each has a row from then."""
         self._unfinished = deque(self._recover(curves))
@@ -154,8 +160,8 @@ class Sweep:
     def left(self) -> int:
         """Trials that have not ended yet, with finalists that wait."""
         going_on = self._finalists | {proposal.trial_id for proposal in self._unfinished if proposal.finalist}
-        if self._searched >= self.spec.trials:
-            going_on.update(self._waiting())
+        if self._finals and self._searched >= self.spec.trials:
+            going_on.update(self._finals.waiting(all_begun=True))
         return confirm.left(self.spec, list(self.results.values())) + len(going_on)
 
     @property
@@ -190,17 +196,18 @@ class Sweep:
         return trial
 
     def _ask(self) -> Proposal | None:
-        if self._begun < self.spec.trials and not self._saves:
+        running = self._reached
+        if not self._all_begun and not (self._finals and self._finals.save(running)):
             return self._search.ask()
-        if self._screening and not any(at < self._screening.rung for at in self._reached.values()):
-            for trial_id in self._waiting()[:1]:
-                return self._search.ask_to_resume(trial_id) if self._has_room_for(trial_id) else None
+        if self._finals and (trial_id := self._finals.next(running, all_begun=self._all_begun)):
+            return self._search.ask_to_resume(trial_id)
         return None if self._searching else self._ask_again()
 
     @property
-    def _begun(self) -> int:
-        """Trials of the search that were proposed."""
-        return self._searched + sum(trial_id not in self._finalists for trial_id in self._reached)
+    def _all_begun(self) -> bool:
+        """Whether all trials of the search were proposed."""
+        running = sum(trial_id not in self._finalists for trial_id in self._reached)
+        return self._searched + running >= self.spec.trials
 
     @property
     def _reached(self) -> dict[str, int]:
@@ -217,21 +224,6 @@ class Sweep:
         went_on = self._screening is not None and trial_id in self._screening.passed
         return ended is not None and ended.status == "stopped" and not went_on
 
-    def _waiting(self) -> list[str]:
-        """Stopped trials that are to be trained to their end, best first."""
-        if not self._screening:
-            return []
-        count = self._affordable(self._screening) if self._begun < self.spec.trials else self._screening.most
-        return [trial_id for trial_id in self._screening.finalists(count) if self._may_resume(trial_id)]
-
-    def _has_room_for(self, trial_id: str) -> bool:
-        """Whether the budget lasts for another finalist beside those that run; where none runs, it is worth a try."""
-        if not self._searching:
-            return True
-        reached = {**self._reached, trial_id: self._last[trial_id].evaluation}
-        work = [(self.spec.evaluations - at) * self._rate(name) for name, at in reached.items()]
-        return self.meter.lasts(work, slots=self._slots)
-
     def _resume(self, trial: Running) -> None:
         """Let a trial go on that had stopped; its row stands until it ends again."""
         assert self._screening
@@ -240,28 +232,11 @@ class Sweep:
         trial.checkpoint = self.results[trial.trial_id].checkpoint
         self._kept = [result for result in self._kept if result.trial_id != trial.trial_id]
 
-    def _affordable(self, screening: Screening) -> int:
-        """How many finalists the budget allows."""
-        seconds = self._rate(None) * (self.spec.evaluations - screening.rung)
-        return screening.affordable(lambda count: self.meter.lasts([seconds] * count, slots=self._slots, share=SHARE))
-
     def _rate(self, trial_id: str | None) -> float:
         """Time of an evaluation of a trial, or of the mean one. [s]"""
         if trial_id and (metrics := self._last.get(trial_id)):
             return metrics.seconds / metrics.evaluation
         return self._trained[0] / self._trained[1] if self._trained[1] else 0.0
-
-    @property
-    def _saves(self) -> bool:
-        """Whether what is left of the budget is for finalists, and no new trial begins."""
-        screening, waiting = self._screening, self._waiting()
-        if not screening or not self.meter.budget.limited or not (waiting or self._searching):
-            return False
-        phases = screening.work(
-            self._affordable(screening), self.spec.evaluations, running=self._reached, waiting=waiting
-        )
-        seconds = [[MARGIN * left * self._rate(trial_id) for trial_id, left in work] for work in phases]
-        return not self.meter.lasts(*seconds, slots=self._slots)
 
     def _ask_again(self) -> Proposal | None:
         """Once the search has ended: the next trial that confirms one of the best."""

@@ -1,14 +1,10 @@
 """What a sweep is expected to cost, against the rule itself on trials in random order."""
 
-import random
-from statistics import fmean
-
 import pytest
 from rich.console import Console
 
 from sweeps import parsing, plan
 from sweeps.budget import Budget
-from sweeps.halving import SuccessiveHalving
 from sweeps.plan import Cost, parts
 from sweeps.spec import Spec
 from sweeps.stopping import expected_to_pass
@@ -22,22 +18,6 @@ def spec(**changes: object) -> Spec:
     trial = {"tokens": 9000, "context": 10, "batch_size": 1, "evaluations": 9}
     halving = {"type": "asha", "eta": 3, "min_iter": 1}
     return parsing.parse(minimal(**{"trial": trial, "early_terminate": halving, "repeats": "new_seed", **changes}))
-
-
-def test_as_many_pass_as_the_rule_lets_pass_on_average() -> None:
-    source = random.Random(0)
-    passed = []
-    for _ in range(2000):
-        halving = SuccessiveHalving(eta=3, rungs=(1,))
-        passed.append(sum(halving.report(str(i), 1, source.random()) for i in range(20)))
-
-    assert expected_to_pass(20, 3) == pytest.approx(fmean(passed), rel=0.02)
-
-
-def test_all_pass_who_come_alone_and_fractions_lie_between() -> None:
-    assert expected_to_pass(0, 3) == 0
-    assert expected_to_pass(1, 3) == 1
-    assert expected_to_pass(1.5, 3) == pytest.approx(1.25)
 
 
 def test_the_parts_are_the_stretches_between_rungs_and_the_confirmation() -> None:
