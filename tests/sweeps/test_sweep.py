@@ -490,12 +490,15 @@ def drive(root: Path, *, workers: int, reports: int, clock: Clock, gpu_hours: fl
     return sweep
 
 
-@pytest.mark.parametrize("axis", ["tokens", "flops"])
+@pytest.mark.parametrize(
+    ("axis", "method"), [("tokens", "bayes"), ("tokens", "tpe"), ("flops", "bayes"), ("flops", "random")]
+)
 @pytest.mark.parametrize("gpu_hours", [None, 30 / 3600])
 def test_a_screening_that_is_killed_again_and_again_ends_as_it_should(
-    tmp_path: Path, axis: str, gpu_hours: float | None
+    tmp_path: Path, axis: str, method: str, gpu_hours: float | None
 ) -> None:
     changes: dict[str, Any] = {
+        "method": method,
         "trial": {axis: "9e9", "width": 16},
         "parameters": {"depth": {"values": [1, 2, 3, 4, 5, 6]}, "heads": {"values": [1, 2, 4]}},
         "run_cap": 18,
@@ -521,7 +524,9 @@ def test_a_screening_that_is_killed_again_and_again_ends_as_it_should(
     assert len(completed) >= 3
     if axis == "tokens":
         first = sorted(rows, key=lambda row: curves[row.trial_id][0].val_loss)
-        assert {row.trial_id for row in first[:3]} == {row.trial_id for row in completed}
+        surplus = {row.trial_id for row in completed} - {row.trial_id for row in first[:3]}
+        assert len(surplus) == len(completed) - 3, "the best 3 of the rung are among them"
+        assert not surplus or gpu_hours, "others only where a budget had its finalists before the last were screened"
     else:
         assert max(row.depth for row in completed) > 1, "forecasts see through the early losses of deep ones"
     assert {row.trial_id for row in rows if row.checkpoint} == kept(tmp_path)
