@@ -1,7 +1,7 @@
 """What a sweep leaves behind: the run folder's file names, one row a trial, one row an evaluation.
 
-`results.csv`, one row appended whenever a trial ends; written whole when that changes an earlier row, as when one goes on
-that had stopped and ends again:
+`results.csv`, one row appended whenever a trial ends; written whole when that changes an earlier row, as when a trial
+ends again that went on after it had stopped:
 
 | column | meaning |
 |---|---|
