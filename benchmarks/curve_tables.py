@@ -28,7 +28,7 @@ from tinystories.config import AXES, Axis
 
 OURS: dict[str, Any] = {
     "method": "bayes",
-    "early_terminate": {},
+    "early_terminate": {"type": "screen"},
 }
 """How `ours` searches and stops: the keys of a sweep's YAML."""
 STORIES = Path(__file__).with_name("tables") / "stories.csv.gz"

@@ -27,8 +27,8 @@ class Stopping:
     `min_iter`.
     """
 
-    type: Rule = "screen"
-    """Who decides."""
+    type: Rule = "asha"
+    """Which of them; unless it is given, screen at equal FLOPs or seconds, where curves cross."""
     finalists: int = 5
     """Trials that are trained to their end after a screening."""
     eta: int = 3

@@ -31,11 +31,11 @@ def test_the_parts_are_the_stretches_between_rungs_and_the_confirmation() -> Non
 
 
 def test_a_screening_trains_its_finalists_to_their_end() -> None:
-    rest, final = parts(spec(run_cap=20, early_terminate={"finalists": 4}), [COST])
+    rest, final = parts(spec(run_cap=20, early_terminate={"type": "screen", "finalists": 4}), [COST])
 
     assert (rest.name, rest.trials, rest.cost.tokens) == ("to evaluation 1", 20, pytest.approx(20 / 9 * COST.tokens))
     assert (final.name, final.trials, final.cost.tokens) == ("to evaluation 9", 4, pytest.approx(32 / 9 * COST.tokens))
-    assert parts(spec(run_cap=3, early_terminate={}), [COST])[1].trials == 3
+    assert parts(spec(run_cap=3, early_terminate={"type": "screen"}), [COST])[1].trials == 3
 
 
 def test_without_early_stopping_every_trial_is_paid_in_full() -> None:

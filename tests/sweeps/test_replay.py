@@ -32,6 +32,10 @@ def spec(**changes: Any) -> Spec:
     return parsing.parse({**raw, **changes})
 
 
+def screening(finalists: int) -> dict[str, Any]:
+    return {"type": "screen", "finalists": finalists, "min_iter": 1}
+
+
 def rows(depth: int, losses: list[float], seconds: float = 1.0) -> list[Row]:
     """A run with an evaluation every 100 tokens, each of which takes that long."""
     return [
@@ -157,8 +161,7 @@ def test_a_cost_between_two_evaluations_is_interpolated_and_one_before_the_first
 
 def test_finalists_go_on_where_they_were(tmp_path: Path) -> None:
     """Four trials of a second to the rung each, then three seconds more of the best two, side by side."""
-    screening = {"finalists": 2, "min_iter": 1}
-    sweep, table, clock = replayed(tmp_path, GRID, workers=2, early_terminate=screening, run_cap=4)
+    sweep, table, clock = replayed(tmp_path, GRID, workers=2, early_terminate=screening(2), run_cap=4)
 
     assert {depth: result.status for depth, result in by_depth(sweep).items()} == {
         1: "stopped",
@@ -172,7 +175,7 @@ def test_finalists_go_on_where_they_were(tmp_path: Path) -> None:
 def test_a_finalist_whose_record_ends_is_not_asked_for_again(tmp_path: Path) -> None:
     table = [*rows(1, [2.0, 1.0, 0.5, 0.4]), *rows(2, [1.0, 0.5])]
     choice = {"depth": {"values": [1, 2]}}
-    sweep, _, _ = replayed(tmp_path, table, parameters=choice, early_terminate={"finalists": 2, "min_iter": 1})
+    sweep, _, _ = replayed(tmp_path, table, parameters=choice, early_terminate=screening(2))
 
     assert {depth: (r.status, r.tokens) for depth, r in by_depth(sweep).items()} == {
         1: ("completed", 400),
@@ -182,7 +185,7 @@ def test_a_finalist_whose_record_ends_is_not_asked_for_again(tmp_path: Path) -> 
 
 def test_no_more_trials_begin_than_there_are_records(tmp_path: Path) -> None:
     table = [row for row in GRID if row["depth"] < 3]
-    sweep, _, _ = replayed(tmp_path, table, run_cap=4, early_terminate={"finalists": 1, "min_iter": 1})
+    sweep, _, _ = replayed(tmp_path, table, run_cap=4, early_terminate=screening(1))
 
     assert [result.status for result in by_depth(sweep).values()].count("completed") == 1
     assert len(sweep.results) == 2

@@ -153,7 +153,7 @@ def test_no_kill_loses_anything(workplace: Path) -> None:
     The last two are killed while the finalists train.
     """
     trial = {"tokens": "400k", "context": 32, "batch_size": 4, "dtype": "float32"}
-    file = write(workplace, "killed", run_cap=4, trial=trial, early_terminate={"finalists": 2})
+    file = write(workplace, "killed", run_cap=4, trial=trial, early_terminate={"type": "screen", "finalists": 2})
     root = workplace / "runs/killed"
 
     interrupted = start(workplace, file)

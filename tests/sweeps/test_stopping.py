@@ -28,7 +28,7 @@ class Forecaster:
 @pytest.mark.parametrize(
     ("changes", "kind"),
     [
-        ({"early_terminate": {}}, Screening),
+        ({"early_terminate": {"type": "screen"}}, Screening),
         ({"early_terminate": {"type": "asha"}}, SuccessiveHalving),
         ({"early_terminate": {}, "pareto": "parameters"}, ParetoHalving),
         ({}, SuccessiveHalving),
@@ -45,13 +45,13 @@ def test_a_sweep_has_the_rule_that_its_spec_names(changes: dict[str, Any], kind:
 
 @pytest.mark.parametrize(("axis", "goes_on"), [("tokens", False), ("flops", True)])
 def test_a_screening_asks_the_forecasts_where_curves_cross(axis: str, goes_on: bool) -> None:
-    spec = parsing.parse(minimal(trial={axis: 1e9}, early_terminate={}))
+    spec = parsing.parse(minimal(trial={axis: 1e9}, early_terminate={"type": "screen"}))
 
     assert stopping.rule(spec, forecaster=Forecaster(), second={}).report("a", 1, 3.0) == goes_on
 
 
 def test_a_screening_is_two_stretches() -> None:
-    spec = parsing.parse(minimal(run_cap=8, early_terminate={"finalists": 3}))
+    spec = parsing.parse(minimal(run_cap=8, early_terminate={"type": "screen", "finalists": 3}))
 
     assert stretches(spec) == [Stretch(0, 1, 8.0), Stretch(1, 9, 3)]
     assert [stretch.share(spec) for stretch in stretches(spec)] == pytest.approx([1 / 9, 8 / 9])

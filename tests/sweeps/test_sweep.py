@@ -21,6 +21,10 @@ from tinystories.metrics import Metrics
 from .examples import METRICS, minimal
 
 
+def screening(finalists: int) -> dict[str, Any]:
+    return {"type": "screen", "finalists": finalists}
+
+
 def open_sweep(
     root: Path,
     hours: float | None = None,
@@ -288,7 +292,7 @@ def test_the_best_are_confirmed_when_the_search_has_ended_and_after_a_kill_too(t
     assert [row.stage for row in read_results(tmp_path / "results.csv")] == ["search"] * 2 + ["confirm"] * 2
 
 
-SCREENED: dict[str, Any] = {"early_terminate": {"finalists": 2}, "keep_checkpoints": 1}
+SCREENED: dict[str, Any] = {"early_terminate": screening(2), "keep_checkpoints": 1}
 
 
 def screen(sweep: Sweep, loss: float) -> str:
@@ -360,12 +364,12 @@ def test_a_kill_among_the_finalists_loses_nothing(tmp_path: Path, reported: int)
 
 
 def test_more_trials_may_bring_more_finalists(tmp_path: Path) -> None:
-    sweep = open_sweep(tmp_path, run_cap=2, early_terminate={"finalists": 1})
+    sweep = open_sweep(tmp_path, run_cap=2, early_terminate=screening(1))
     screen(sweep, 2.0), screen(sweep, 3.0)
     train_to_its_end(sweep, propose(sweep), 2.0)
     assert sweep.left == 0
 
-    larger = open_sweep(tmp_path, run_cap=3, early_terminate={"finalists": 1})
+    larger = open_sweep(tmp_path, run_cap=3, early_terminate=screening(1))
     better = screen(larger, 1.0)
     train_to_its_end(larger, propose(larger), 0.5)
     assert [row.status for row in read_results(tmp_path / "results.csv")] == ["completed", "stopped", "completed"]
@@ -375,7 +379,11 @@ def test_more_trials_may_bring_more_finalists(tmp_path: Path) -> None:
 def test_the_last_of_a_budget_is_for_the_finalists(tmp_path: Path) -> None:
     """A trial takes 9 s, 1 s to the rung: with 30 s there is room for one finalist, and it is trained in time."""
     clock = Clock()
-    changes: dict[str, Any] = {"run_cap": 60, "repeats": "new_seed", "early_terminate": {"finalists": 5}}
+    changes: dict[str, Any] = {
+        "run_cap": 60,
+        "repeats": "new_seed",
+        "early_terminate": screening(5),
+    }
     sweep = open_sweep(tmp_path, gpu_hours=30 / 3600, clock=clock, **changes)
     order = []
     while trial := sweep.propose():
@@ -403,7 +411,7 @@ def test_the_last_of_a_budget_is_for_the_finalists(tmp_path: Path) -> None:
 def test_a_finalist_that_the_budget_does_not_last_for_waits_for_those_that_run(tmp_path: Path) -> None:
     """Screened in 4 s; 9 s are left for finalists of 8 s each."""
     clock = Clock()
-    sweep = open_sweep(tmp_path, gpu_hours=13 / 3600, clock=clock, run_cap=4, early_terminate={"finalists": 3})
+    sweep = open_sweep(tmp_path, gpu_hours=13 / 3600, clock=clock, run_cap=4, early_terminate=screening(3))
     for loss in (1.0, 2.0, 3.0, 4.0):
         trial = propose(sweep)
         clock.now += 1
@@ -421,7 +429,7 @@ def test_a_finalist_that_the_budget_does_not_last_for_waits_for_those_that_run(t
     sweep.pause(second.trial_id)
     assert (sweep.propose(), sweep.waiting, sweep.left) == (None, False, 2)
 
-    larger = open_sweep(tmp_path, gpu_hours=1, run_cap=4, early_terminate={"finalists": 3})
+    larger = open_sweep(tmp_path, gpu_hours=1, run_cap=4, early_terminate=screening(3))
     again = propose(larger)
     assert (again.trial_id, again.metrics, larger.left) == (second.trial_id, metrics(2, 2.0), 2)
     train_to_its_end(larger, again, 2.0)
@@ -432,20 +440,24 @@ def test_a_finalist_that_the_budget_does_not_last_for_waits_for_those_that_run(t
 
 @pytest.mark.parametrize("status", ["failed", "diverged"])
 def test_another_one_goes_on_for_a_finalist_that_comes_to_nothing(tmp_path: Path, status: Status) -> None:
-    screening: dict[str, Any] = {"run_cap": 3, "early_terminate": {"finalists": 1}}
-    sweep = open_sweep(tmp_path, **screening)
+    changes: dict[str, Any] = {"run_cap": 3, "early_terminate": screening(1)}
+    sweep = open_sweep(tmp_path, **changes)
     names = [screen(sweep, loss) for loss in (1.0, 2.0, 3.0)]
     assert propose(sweep).trial_id == names[0]
     sweep.finish(names[0], status, "why")
-    assert sweep.left == open_sweep(tmp_path, **screening).left == 1
+    assert sweep.left == open_sweep(tmp_path, **changes).left == 1
 
-    second = propose(open_sweep(tmp_path, **screening))
+    second = propose(open_sweep(tmp_path, **changes))
     assert second.trial_id == names[1]
     assert names[0] not in kept(tmp_path)
 
 
 def test_finalists_are_confirmed_in_their_turn(tmp_path: Path) -> None:
-    changes: dict[str, Any] = {"run_cap": 2, "confirm": {"top": 1, "seeds": 2}, "early_terminate": {"finalists": 1}}
+    changes: dict[str, Any] = {
+        "run_cap": 2,
+        "confirm": {"top": 1, "seeds": 2},
+        "early_terminate": screening(1),
+    }
     sweep = open_sweep(tmp_path, **changes)
     best, _ = screen(sweep, 1.0), screen(sweep, 2.0)
     finalist = propose(sweep)
@@ -502,7 +514,7 @@ def test_a_screening_that_is_killed_again_and_again_ends_as_it_should(
         "trial": {axis: "9e9", "width": 16},
         "parameters": {"depth": {"values": [1, 2, 3, 4, 5, 6]}, "heads": {"values": [1, 2, 4]}},
         "run_cap": 18,
-        "early_terminate": {"finalists": 3},
+        "early_terminate": screening(3),
         "keep_checkpoints": 2,
     }
     clock = Clock()

@@ -145,7 +145,8 @@ def _rungs(spec: dict[str, Any], evaluations: int) -> tuple[tuple[int, ...], str
     rungs: list[int] = []
     while first * eta ** len(rungs) < evaluations:
         rungs.append(first * eta ** len(rungs))
-    if stopping.get("type", "asha" if spec.get("pareto") else "screen") == "asha":
+    usual = "asha" if "tokens" in spec["trial"] or spec.get("pareto") else "screen"
+    if stopping.get("type", usual) == "asha":
         return tuple(rungs), f"best 1/{eta} go on"
     return tuple(rungs[:1]), f"best {stopping.get('finalists', FINALISTS)} go on later"
 
