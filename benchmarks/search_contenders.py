@@ -183,12 +183,13 @@ class Ours(Contender):
         assert isinstance(rule, Screening)
         self._rule = rule
         self._left = round(budget * self._spec.evaluations)
-        finalist = self._spec.evaluations - rule.rung
-        self._count = rule.affordable(lambda count: count * finalist < SHARE * self._left)
+        share = SHARE * self._left
+        self._count = rule.affordable(self._spec.evaluations, lambda phases: sum(map(sum, phases)) < share)
         self._untried = len(table.records)
         self._reached: dict[str, int] = {}
         """Of running trials."""
-        self._stopped: set[str] = set()
+        self._stopped: dict[str, int] = {}
+        """Where trials have stopped that have not gone on since."""
 
     def ask(self) -> tuple[str, Assignment] | None:
         """What the searcher proposes, as long as enough is left for the finalists."""
@@ -207,18 +208,25 @@ class Ours(Contender):
         phases = self._rule.work(self._count, self._spec.evaluations, running=self._reached, waiting=waiting)
         return sum(left for work in phases for _, left in work) > self._left
 
-    def _waiting(self) -> list[str]:
-        return [trial for trial in self._rule.finalists(self._count) if trial in self._stopped]
+    def _waiting(self) -> dict[str, int]:
+        return {
+            trial: rung
+            for rung, _, quota in self._rule.stretches(self._count, self._spec.evaluations)
+            for trial in self._rule.best(rung, quota)
+            if self._stopped.get(trial) == rung
+        }
 
     def resume(self) -> str | None:
         """The next finalist, once no more are to be looked at."""
-        if any(at < self._rule.rung for at in self._reached.values()) or not (self._untried == 0 or self._saves):
+        if self._untried > 0 and not self._saves:
             return None
-        for trial in self._waiting()[:1]:
-            self._stopped.remove(trial)
-            self._rule.let_pass(trial)
-            self._search.ask_to_resume(trial)
-            self._reached[trial] = self._rule.rung
+        for trial, rung in self._waiting().items():
+            if any(at < rung for at in self._reached.values()):
+                return None
+            del self._stopped[trial]
+            self._rule.let_pass(trial, rung)
+            self._search.ask_to_resume(trial, rung)
+            self._reached[trial] = rung
             return trial
         return None
 
@@ -231,9 +239,9 @@ class Ours(Contender):
 
     def end(self, trial: str, status: End, loss: float) -> None:
         """Tell the searcher how it ended."""
-        del self._reached[trial]
+        at = self._reached.pop(trial)
         if status == "stopped":
-            self._stopped.add(trial)
+            self._stopped[trial] = at
         if status == "diverged":
             self._rule.drop(trial)
         self._search.tell(trial, status, loss)

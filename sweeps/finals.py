@@ -18,7 +18,7 @@ class Finals:
         evaluations: of a full trial.
         slots: trials at a time.
         rate: time of an evaluation of a trial, or of the mean one for None. [s]
-        may_resume: whether a trial has stopped, and has not gone on since.
+        stopped_at: the evaluation at which a trial has stopped; None if it has not, or has gone on since.
     """
 
     def __init__(
@@ -29,23 +29,28 @@ class Finals:
         evaluations: int,
         slots: int,
         rate: Callable[[str | None], float],
-        may_resume: Callable[[str], bool],
+        stopped_at: Callable[[str], int | None],
     ) -> None:
         self._screening = screening
         self._meter = meter
         self._evaluations = evaluations
         self._slots = slots
         self._rate = rate
-        self._may_resume = may_resume
+        self._stopped_at = stopped_at
 
-    def waiting(self, *, all_begun: bool) -> list[str]:
-        """Stopped trials that are to be trained to their end, best first.
+    def waiting(self, *, all_begun: bool) -> dict[str, int]:
+        """Stopped trials that are to go on, and the rung where they stand: those at the first rung first, best first.
 
         Args:
             all_begun: whether no trial is to come; until then, the budget limits the finalists to its share.
         """
         count = self._screening.most if all_begun else self._affordable()
-        return [trial_id for trial_id in self._screening.finalists(count) if self._may_resume(trial_id)]
+        return {
+            trial_id: rung
+            for rung, _, quota in self._screening.stretches(count, self._evaluations)
+            for trial_id in self._screening.best(rung, quota)
+            if self._stopped_at(trial_id) == rung
+        }
 
     def save(self, running: Mapping[str, int]) -> bool:
         """Whether what is left of the budget is for finalists, and no new trial may begin.
@@ -60,24 +65,29 @@ class Finals:
         seconds = [[MARGIN * left * self._rate(trial_id) for trial_id, left in work] for work in phases]
         return not self._meter.lasts(*seconds, slots=self._slots)
 
-    def next(self, running: Mapping[str, int], *, all_begun: bool) -> str | None:
-        """The finalist to begin now; None while trials are being screened, and when there is none.
+    def next(self, running: Mapping[str, int], *, all_begun: bool) -> tuple[str, int] | None:
+        """The trial to go on now, and its rung; None while others are on the way to that rung, and when there is none.
 
         Another one begins beside those that run if the budget lasts for all; where none runs, it is worth a try.
         """
-        rung = self._screening.rung
-        if any(at < rung for at in running.values()):
-            return None
-        for trial_id in self.waiting(all_begun=all_begun)[:1]:
-            reached = {**running, trial_id: rung}
-            work = [(self._evaluations - at) * self._rate(name) for name, at in reached.items()]
-            if not running or self._meter.lasts(work, slots=self._slots):
-                return trial_id
+        stops = [*self._screening.rungs, self._evaluations]
+        for trial_id, rung in self.waiting(all_begun=all_begun).items():
+            if any(at < rung for at in running.values()):
+                return None
+            ahead = {
+                name: next(stop for stop in stops if stop > at) - at
+                for name, at in (*running.items(), (trial_id, rung))
+            }
+            work = [left * self._rate(name) for name, left in ahead.items()]
+            return (trial_id, rung) if not running or self._meter.lasts(work, slots=self._slots) else None
         return None
 
     def _affordable(self) -> int:
         """How many finalists the budget allows."""
-        seconds = self._rate(None) * (self._evaluations - self._screening.rung)
-        return self._screening.affordable(
-            lambda count: self._meter.lasts([seconds] * count, slots=self._slots, share=SHARE)
-        )
+        rate = self._rate(None)
+
+        def fits(phases: list[list[int]]) -> bool:
+            seconds = [[rate * evaluations for evaluations in work] for work in phases]
+            return self._meter.lasts(*seconds, slots=self._slots, share=SHARE)
+
+        return self._screening.affordable(self._evaluations, fits)

@@ -21,6 +21,8 @@ Work = tuple[str | None, int]
 """A trial, None for one that is not known yet, and evaluations that it is yet to be trained for."""
 SHARE = 0.5
 """Of a budget, what finalists may cost, unless there is only one."""
+FEWER = 3
+"""At each rung so many times fewer trials go on than at the one before: the reduction factor of a screening."""
 SPARE = 2
 """So many times as many trials as there are finalists may yet be some by their forecasts."""
 
@@ -78,7 +80,7 @@ class SuccessiveHalving:
 
 
 class Screening:
-    """All trials stop at one rung, and when no more are to come, the best are trained to their end.
+    """All trials stop at the first rung; when no more are to come, the best go on to the next and then to their end.
 
     Nobody goes on by luck of the order, and most of a budget goes into looking at many configurations. Where curves
     cross, the best are those that are forecast to end best. Forecasts need curves that end, so a trial with a fair
@@ -86,86 +88,115 @@ class Screening:
     until those that are forecast best have ended.
 
     Args:
-        rung: the evaluation at which trials stop.
-        finalists: the best so many are trained to their end.
+        rungs: the evaluations at which trials stop.
+        finalists: the best so many at the last rung are trained to their end, `FEWER` times as many at each earlier
+            one are trained to the next.
         forecaster: has been told of a loss before it is reported here; None: the best are those of the lowest losses.
 
     Source: training the best after one evaluation, Egele et al. 2023, arXiv:2307.15422, who take the best 3 of the
-    losses there.
+    losses there; several rungs make it successive halving, Jamieson & Talwalkar 2016, arXiv:1502.07943.
     """
 
-    def __init__(self, *, rung: int, finalists: int, forecaster: Forecaster | None = None) -> None:
-        self.rung = rung
+    def __init__(self, *, rungs: Sequence[int], finalists: int, forecaster: Forecaster | None = None) -> None:
+        self.rungs = tuple(rungs)
         self.most = finalists
         self._forecaster = forecaster
-        self._losses: dict[str, float] = {}
-        self._ranking: list[tuple[float, str]] = []
+        self._losses: dict[int, dict[str, float]] = {rung: {} for rung in rungs}
+        self._rankings: dict[int, list[tuple[float, str]]] = {rung: [] for rung in rungs}
         """Of trials that have not diverged."""
-        self._forecast: list[str] | None = None
+        self._forecasts: dict[int, list[str]] = {}
         """The best by their forecasts, until another loss is reported."""
-        self.passed: set[str] = set()
-        """Trials that stopped at the rung and were let pass later."""
+        self._passed: dict[str, int] = {}
 
     def record(self, trial_id: str, evaluation: int, loss: float) -> None:
         """Take in a loss without a decision; arguments as those of `SuccessiveHalving`."""
-        self._forecast = None
-        if evaluation == self.rung and trial_id not in self._losses:
-            self._losses[trial_id] = loss
+        self._forecasts.clear()
+        if evaluation in self.rungs and trial_id not in self._losses[evaluation]:
+            self._losses[evaluation][trial_id] = loss
             if loss < DIVERGED_LOSS:
-                insort(self._ranking, (loss, trial_id))
+                insort(self._rankings[evaluation], (loss, trial_id))
 
     def drop(self, trial_id: str) -> None:
-        """A trial failed or diverged behind the rung: it is no finalist, and another one moves up."""
-        self._forecast = None
-        self._ranking = [ranked for ranked in self._ranking if ranked[1] != trial_id]
+        """A trial failed or diverged behind a rung: it goes on no more, and another one moves up."""
+        self._forecasts.clear()
+        for rung, ranking in self._rankings.items():
+            self._rankings[rung] = [ranked for ranked in ranking if ranked[1] != trial_id]
 
-    def let_pass(self, trial_id: str) -> None:
-        """A trial that stopped at the rung goes on: it reports from there once more, and is not stopped again."""
-        self.passed.add(trial_id)
+    def let_pass(self, trial_id: str, rung: int) -> None:
+        """A trial that stopped at a rung goes on: it reports from there once more, and is not stopped again."""
+        self._passed[trial_id] = rung
+
+    def has_passed(self, trial_id: str, rung: int) -> bool:
+        """Whether a trial that stopped at a rung, or at a later one, was let pass."""
+        return self._passed.get(trial_id, 0) >= rung
 
     def report(self, trial_id: str, evaluation: int, loss: float) -> bool:
         """Record a loss and say whether the trial may go on."""
         self.record(trial_id, evaluation, loss)
-        if evaluation != self.rung or trial_id in self.passed:
+        if evaluation not in self.rungs or self.has_passed(trial_id, evaluation):
             return True
         if self._forecaster is None or loss >= DIVERGED_LOSS:
             return False
         return self._forecaster.chance_of_best(trial_id) > CHANCE
 
-    def affordable(self, fits: Callable[[int], bool]) -> int:
+    def stretches(self, count: int, evaluations: int) -> list[tuple[int, int, int]]:
+        """From each rung to the next stop, how many trials go on, if so many are finalists.
+
+        Args:
+            evaluations: of a full trial.
+        """
+        stops = [*self.rungs, evaluations]
+        quotas = [count * FEWER**rest for rest in reversed(range(len(self.rungs)))]
+        return list(zip(self.rungs, stops[1:], quotas, strict=True))
+
+    def affordable(self, evaluations: int, fits: Callable[[list[list[int]]], bool]) -> int:
         """How many finalists a budget allows.
 
         Args:
-            fits: whether a share of `SHARE` of the budget would do for so many.
+            evaluations: of a full trial.
+            fits: whether a share of `SHARE` of the budget would do for these evaluations, of trials side by side in
+                phases one after the other.
         """
-        return next((count for count in range(self.most, 1, -1) if fits(count)), 1)
 
-    def finalists(self, count: int) -> list[str]:
-        """The trials to be trained to their end, as far as is known now, best first: never a diverged one."""
-        if self._forecaster is None or not self._ranking:
-            return [name for _, name in self._ranking[:count]]
-        if self._forecast is None:
-            finals = self._forecaster.forecast([name for _, name in self._ranking[:RECENT]])
-            self._forecast = sorted(finals, key=finals.__getitem__)
-        return self._forecast[:count]
+        def work(count: int) -> list[list[int]]:
+            return [[end - rung] * quota for rung, end, quota in self.stretches(count, evaluations)]
 
-    def promising(self) -> list[str]:
-        """Trials that may yet be finalists; where they are forecast more than that, since forecasts change."""
-        return self.finalists(self.most * (1 if self._forecaster is None else SPARE))
+        return next((count for count in range(self.most, 1, -1) if fits(work(count))), 1)
+
+    def best(self, rung: int, count: int) -> list[str]:
+        """The trials that are best at a rung, as far as is known now, best first: never a diverged one."""
+        ranking = self._rankings[rung]
+        if self._forecaster is None or not ranking:
+            return [name for _, name in ranking[:count]]
+        if rung not in self._forecasts:
+            finals = self._forecaster.forecast([name for _, name in ranking[:RECENT]])
+            self._forecasts[rung] = sorted(finals, key=finals.__getitem__)
+        return self._forecasts[rung][:count]
+
+    def promising(self, evaluations: int) -> set[str]:
+        """Trials that may yet go on; where they are forecast more than that, since forecasts change."""
+        spare = 1 if self._forecaster is None else SPARE
+        return {
+            name for rung, _, quota in self.stretches(self.most, evaluations) for name in self.best(rung, quota * spare)
+        }
 
     def work(
-        self, count: int, evaluations: int, *, running: Mapping[str, int], waiting: Sequence[str]
-    ) -> tuple[list[Work], list[Work]]:
-        """What is yet to be trained if one more trial begins: until all have been screened, then until all have ended.
+        self, count: int, evaluations: int, *, running: Mapping[str, int], waiting: Mapping[str, int]
+    ) -> list[list[Work]]:
+        """What is yet to be trained if one more trial begins: to the first rung, then from each rung to the next stop.
 
         Args:
             count: of finalists.
             evaluations: of a full trial.
             running: the last evaluation of running trials; 0 before the first.
-            waiting: finalists that have stopped.
+            waiting: the rung at which trials that are to go on have stopped.
         """
-        unknown = count - len(self.finalists(count))
-        to_rung = [(trial_id, self.rung - at) for trial_id, at in running.items() if at < self.rung]
-        to_end = [(trial_id, evaluations - at) for trial_id, at in running.items() if at >= self.rung]
-        to_end += [(trial_id, evaluations - self.rung) for trial_id in waiting]
-        return [*to_rung, (None, self.rung)], [*to_end, *[(None, evaluations - self.rung)] * unknown]
+        first = self.rungs[0]
+        phases: list[list[Work]] = [
+            [(name, first - at) for name, at in running.items() if at < first] + [(None, first)]
+        ]
+        for rung, end, quota in self.stretches(count, evaluations):
+            going = [(name, end - at) for name, at in {**running, **waiting}.items() if rung <= at < end]
+            unknown = quota - len(self.best(rung, quota))
+            phases.append([*going, *[(None, end - rung)] * unknown])
+        return phases

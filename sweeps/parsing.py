@@ -156,8 +156,8 @@ def _stopping(raw: Any, *, axis: Axis, pareto: bool) -> Stopping | None:
     stopping = {
         key: _typed(value, types[key], f"early_terminate.{key}") for key, value in entries.items() if key in types
     }
-    own = {"screen": "finalists", "asha": "eta"}[stopping["type"]]
-    _known(entries, ("type", own, "min_iter"), f"early_terminate of type {stopping['type']}")
+    own = {"screen": ("finalists", "looks"), "asha": ("eta",)}[stopping["type"]]
+    _known(entries, ("type", *own, "min_iter"), f"early_terminate of type {stopping['type']}")
     if pareto and stopping["type"] != "asha":
         raise ValueError(f"early_terminate.type {stopping['type']}: with pareto, allowed: asha")
     return Stopping(**stopping)

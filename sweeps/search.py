@@ -54,8 +54,8 @@ class Proposal:
     stage: Stage = "search"
     resumed: bool = False
     """Whether it goes on where it was."""
-    finalist: bool = False
-    """Whether it had stopped."""
+    stopped_at: int = 0
+    """The evaluation at which it had stopped; 0: nowhere."""
 
 
 @contextmanager
@@ -113,8 +113,8 @@ class Search:
         """The seeds that each of them has had."""
         self._ended: dict[str, bool] = {}
         """Ended trials, and whether they failed."""
-        self._finalists: set[str] = set()
-        """Trials that went on after they had stopped."""
+        self._stopped_at: dict[str, int] = {}
+        """Of trials that went on, the evaluation at which they had stopped last."""
         for trial in trials:
             self._recover(trial)
 
@@ -122,7 +122,7 @@ class Search:
         if "trial_id" in trial.user_attrs:
             trial_id = trial.user_attrs["trial_id"]
             if trial_id in self._ids:
-                self._revive(trial_id, trial._trial_id)
+                self._revive(trial_id, trial._trial_id, trial.user_attrs["stopped_at"])
             else:
                 self._add(trial_id, trial._trial_id, trial.user_attrs["assignment"])
             for evaluation, loss in trial.intermediate_values.items():
@@ -144,9 +144,9 @@ class Search:
         self._features[trial_id] = self._candidates.features([assignment])[0]
         self._bayes.add(trial_id, self._features[trial_id])
 
-    def _revive(self, trial_id: str, storage_id: int) -> None:
+    def _revive(self, trial_id: str, storage_id: int, stopped_at: int) -> None:
         self._ids[trial_id] = storage_id
-        self._finalists.add(trial_id)
+        self._stopped_at[trial_id] = stopped_at
         del self._ended[trial_id]
         self._bayes.resume(trial_id)
 
@@ -172,7 +172,7 @@ class Search:
                 trial.user_attrs["assignment"],
                 trial.user_attrs["stage"],
                 resumed=True,
-                finalist=trial.user_attrs["trial_id"] in self._finalists,
+                stopped_at=self._stopped_at.get(trial.user_attrs["trial_id"], 0),
             )
             for trial in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
             if "trial_id" in trial.user_attrs
@@ -238,18 +238,18 @@ class Search:
         return self._ask_for(assignment, seed=seed, stage="confirm")
 
     @_storage_errors()
-    def ask_to_resume(self, trial_id: str) -> Proposal:
-        """A trial that stopped, to go on."""
+    def ask_to_resume(self, trial_id: str, stopped_at: int) -> Proposal:
+        """A trial that stopped at an evaluation, to go on."""
         stopped = self._storage.get_trial(self._ids[trial_id])
         trial = create_trial(
             state=TrialState.RUNNING,
             params=stopped.params,
             distributions=stopped.distributions,
-            user_attrs=stopped.user_attrs,
+            user_attrs=stopped.user_attrs | {"stopped_at": stopped_at},
             intermediate_values=stopped.intermediate_values,
         )
-        self._revive(trial_id, self._storage.create_new_trial(self._study._study_id, trial))
-        return Proposal(trial_id, self._assignments[trial_id], resumed=True, finalist=True)
+        self._revive(trial_id, self._storage.create_new_trial(self._study._study_id, trial), stopped_at)
+        return Proposal(trial_id, self._assignments[trial_id], resumed=True, stopped_at=stopped_at)
 
     def _ask_for(self, assignment: Assignment, *, seed: int | None = None, stage: Stage = "search") -> Proposal:
         """Write a chosen configuration down, in one transaction: a commit costs more than the choice."""

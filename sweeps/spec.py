@@ -20,7 +20,8 @@ METRICS = ("val_loss", "val_bpb")
 class Stopping:
     """When poor trials stop.
 
-    screen: all at the first rung; the best `finalists` of them are trained to their end when no more are to come.
+    screen: all at the first rung; when no more are to come, the best three times `finalists` go on to the second rung,
+    at three times as many evaluations, and the best `finalists` there to their end.
     asha: at evaluations min_iter, min_iter * eta, ..., where the best 1/eta go on at once.
 
     Source: Egele et al. 2023, arXiv:2307.15422; Li et al. 2020, arXiv:1810.05934, stopping variant, whose r is
@@ -29,8 +30,10 @@ class Stopping:
 
     type: Rule = "asha"
     """Which of them; unless it is given, screen at equal FLOPs or seconds, where curves cross."""
-    finalists: int = 5
+    finalists: int = 3
     """Trials that are trained to their end after a screening."""
+    looks: int = 2
+    """Rungs of a screening."""
     eta: int = 3
     """ASHA's reduction factor."""
     min_iter: int | None = None
@@ -40,6 +43,8 @@ class Stopping:
     def __post_init__(self) -> None:
         if self.finalists < 1:
             raise ValueError(f"early_terminate.finalists {self.finalists} must be at least 1")
+        if self.looks < 1:
+            raise ValueError(f"early_terminate.looks {self.looks} must be at least 1")
         if self.eta < 2:
             raise ValueError(f"early_terminate.eta {self.eta} must be at least 2")
         if self.min_iter is not None and self.min_iter < 1:
@@ -52,7 +57,7 @@ class Stopping:
         while rung < evaluations:
             rungs.append(rung)
             rung *= self.eta
-        return tuple(rungs[:1] if self.type == "screen" else rungs)
+        return tuple(rungs[: self.looks] if self.type == "screen" else rungs)
 
 
 @dataclass(frozen=True, kw_only=True)

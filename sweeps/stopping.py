@@ -24,7 +24,7 @@ def rule(spec: Spec, *, forecaster: Forecaster, second: Mapping[str, float]) -> 
         return ParetoHalving(eta=stopping.eta, rungs=spec.rungs, second=second)
     if stopping.type == "screen":
         return Screening(
-            rung=spec.rungs[0], finalists=stopping.finalists, forecaster=forecaster if spec.forecasts else None
+            rungs=spec.rungs, finalists=stopping.finalists, forecaster=forecaster if spec.forecasts else None
         )
     return SuccessiveHalving(eta=stopping.eta, rungs=spec.rungs)
 
@@ -48,16 +48,20 @@ def stretches(spec: Spec) -> list[Stretch]:
     found = []
     for start, end in itertools.pairwise((0, *spec.rungs, spec.evaluations)):
         if start:
-            reached = _going_on(reached, spec)
+            reached = _going_on(reached, spec, start)
         found.append(Stretch(start, end, reached))
     return found
 
 
-def _going_on(reached: float, spec: Spec) -> float:
+def _going_on(reached: float, spec: Spec, rung: int) -> float:
     """How many of the trials that reach a rung are expected to go on there, at once or later."""
     stopping = spec.early_terminate
     assert stopping is not None
-    return min(reached, stopping.finalists) if stopping.type == "screen" else expected_to_pass(reached, stopping.eta)
+    if stopping.type == "asha":
+        return expected_to_pass(reached, stopping.eta)
+    screening = Screening(rungs=spec.rungs, finalists=stopping.finalists)
+    quotas = {start: quota for start, _, quota in screening.stretches(stopping.finalists, spec.evaluations)}
+    return min(reached, quotas[rung])
 
 
 def expected_to_pass(trials: float, eta: int) -> float:

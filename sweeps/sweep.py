@@ -116,7 +116,7 @@ class Sweep:
             evaluations=spec.evaluations,
             slots=slots,
             rate=self._rate,
-            may_resume=self._may_resume,
+            stopped_at=self._stopped_at,
         )
         self._finalists: set[str] = set()
         """Trials that go on after they stopped, and have not ended again: each has a row from then."""
@@ -142,7 +142,7 @@ class Sweep:
         unfinished = []
         for proposal in proposals:
             ended = self.results.get(proposal.trial_id)
-            if ended is None or (proposal.finalist and ended.status == "stopped"):
+            if ended is None or (proposal.stopped_at and ended.status == "stopped"):
                 unfinished.append(proposal)
             else:
                 self._tell(ended)
@@ -159,7 +159,7 @@ class Sweep:
     @property
     def left(self) -> int:
         """Trials that have not ended yet, with finalists that wait."""
-        going_on = self._finalists | {proposal.trial_id for proposal in self._unfinished if proposal.finalist}
+        going_on = self._finalists | {proposal.trial_id for proposal in self._unfinished if proposal.stopped_at}
         if self._finals and self._searched >= self.spec.trials:
             going_on.update(self._finals.waiting(all_begun=True))
         return confirm.left(self.spec, list(self.results.values())) + len(going_on)
@@ -186,8 +186,8 @@ class Sweep:
             metrics=self._last.get(proposal.trial_id),
         )
         self.running[trial.trial_id] = trial
-        if proposal.finalist:
-            self._resume(trial)
+        if proposal.stopped_at:
+            self._resume(trial, proposal.stopped_at)
         self._judge(trial.trial_id, trial.config)
         self.meter.begin(trial.trial_id)
         logger.info("trial %s: %s", trial.trial_id, proposal.assignment)
@@ -199,8 +199,8 @@ class Sweep:
         running = self._reached
         if not self._all_begun and not (self._finals and self._finals.save(running)):
             return self._search.ask()
-        if self._finals and (trial_id := self._finals.next(running, all_begun=self._all_begun)):
-            return self._search.ask_to_resume(trial_id)
+        if self._finals and (finalist := self._finals.next(running, all_begun=self._all_begun)):
+            return self._search.ask_to_resume(*finalist)
         return None if self._searching else self._ask_again()
 
     @property
@@ -218,16 +218,18 @@ class Sweep:
             if trial.stage == "search"
         }
 
-    def _may_resume(self, trial_id: str) -> bool:
-        """Whether a trial has stopped, and has not gone on since."""
+    def _stopped_at(self, trial_id: str) -> int | None:
+        """The evaluation at which a trial has stopped; None if it has not, or has gone on since."""
         ended = self.results.get(trial_id)
-        went_on = self._screening is not None and trial_id in self._screening.passed
-        return ended is not None and ended.status == "stopped" and not went_on
+        if ended is None or ended.status != "stopped" or trial_id in self.running:
+            return None
+        at = self._last[trial_id].evaluation
+        return None if self._screening and self._screening.has_passed(trial_id, at) else at
 
-    def _resume(self, trial: Running) -> None:
+    def _resume(self, trial: Running, stopped_at: int) -> None:
         """Let a trial go on that had stopped; its row stands until it ends again."""
-        assert self._screening
-        self._screening.let_pass(trial.trial_id)
+        if self._screening:
+            self._screening.let_pass(trial.trial_id, stopped_at)
         self._finalists.add(trial.trial_id)
         trial.checkpoint = self.results[trial.trial_id].checkpoint
         self._kept = [result for result in self._kept if result.trial_id != trial.trial_id]
@@ -378,7 +380,8 @@ class Sweep:
         """Stopped trials that may yet go on."""
         if not self._screening:
             return set()
-        return {trial_id for trial_id in self._screening.promising() if self._may_resume(trial_id)}
+        promising = self._screening.promising(self.spec.evaluations)
+        return {trial_id for trial_id in promising if self._stopped_at(trial_id) is not None}
 
     def checkpoint_folder(self, trial_id: str) -> str:
         """Where a trial's checkpoints stand."""

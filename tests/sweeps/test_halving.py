@@ -72,55 +72,63 @@ class Oracle:
         return self.chance
 
 
-def test_all_stop_at_the_rung_and_the_best_are_the_finalists() -> None:
-    rule = Screening(rung=2, finalists=2)
+def test_all_stop_at_each_rung_and_the_best_pass_when_they_are_let() -> None:
+    rule = Screening(rungs=(2, 4), finalists=1)
 
     assert rule.report("c", 1, 9.0)
     assert not any(rule.report(name, 2, loss) for name, loss in (("c", 3.0), ("a", 1.0), ("b", 2.0)))
-    assert rule.finalists(2) == ["a", "b"]
-    rule.let_pass("b")
+    assert rule.stretches(1, 9) == [(2, 4, 3), (4, 9, 1)]
+    assert rule.best(2, 2) == ["a", "b"]
+    rule.let_pass("b", 2)
     assert rule.report("b", 2, 2.0)
     assert rule.report("b", 3, 9.0)
-    assert rule.finalists(3) == ["a", "b", "c"]
+    assert not rule.report("b", 4, 1.5)
+    assert (rule.best(2, 3), rule.best(4, 3)) == (["a", "b", "c"], ["b"])
+    rule.let_pass("b", 4)
+    assert rule.report("b", 4, 1.5)
 
 
 def test_a_trial_with_a_fair_chance_to_end_best_is_not_stopped() -> None:
     for chance, goes_on in ((0.4, True), (0.2, False)):
-        rule = Screening(rung=1, finalists=1, forecaster=Oracle(chance))
+        rule = Screening(rungs=(1,), finalists=1, forecaster=Oracle(chance))
         assert rule.report("early", 1, 4.0) == goes_on
 
 
 def test_finalists_are_those_forecast_to_end_best_and_never_a_diverged_one() -> None:
-    rule = Screening(rung=1, finalists=1, forecaster=Oracle(chance=0.9))
+    rule = Screening(rungs=(1,), finalists=1, forecaster=Oracle(chance=0.9))
     rule.report("early", 1, 4.0)
     rule.report("late", 1, 5.0)
 
     assert not rule.report("diverged", 1, DIVERGED_LOSS)
-    assert rule.finalists(1) == ["late"]
-    assert rule.promising() == ["late", "early"]
+    assert rule.best(1, 1) == ["late"]
+    assert rule.promising(9) == {"late", "early"}
 
 
 def test_another_one_moves_up_for_a_finalist_that_failed() -> None:
     for forecaster in (None, Oracle(chance=0.0)):
-        rule = Screening(rung=1, finalists=1, forecaster=forecaster)
+        rule = Screening(rungs=(1,), finalists=1, forecaster=forecaster)
         rule.report("late", 1, 1.0)
         rule.report("early", 1, 4.0)
-        assert rule.finalists(1) == ["late"]
+        assert rule.best(1, 1) == ["late"]
         rule.drop("late")
-        assert rule.finalists(1) == ["early"]
+        assert rule.best(1, 1) == ["early"]
 
 
-def test_the_work_left_is_to_the_rung_and_then_of_all_that_go_on() -> None:
-    rule = Screening(rung=2, finalists=4)
+def test_the_work_left_is_to_the_first_rung_and_on_from_each_to_the_next_stop() -> None:
+    rule = Screening(rungs=(1, 3), finalists=1)
     for name, loss in (("ended", 1.0), ("running", 2.0), ("stopped", 3.0)):
-        rule.report(name, 2, loss)
-    to_rung, to_end = rule.work(4, 9, running={"running": 4, "new": 0}, waiting=["stopped"])
+        rule.report(name, 1, loss)
+    rule.report("ended", 3, 0.9)
+    first, second, last = rule.work(1, 9, running={"running": 2, "new": 0}, waiting={"stopped": 1})
 
-    assert to_rung == [("new", 2), (None, 2)]
-    assert to_end == [("running", 5), ("stopped", 7), (None, 7)]
-    assert rule.work(3, 9, running={}, waiting=[]) == ([(None, 2)], [])
+    assert first == [("new", 1), (None, 1)]
+    assert second == [("running", 1), ("stopped", 2)]
+    assert last == []
+    assert rule.work(2, 9, running={}, waiting={}) == [[(None, 1)], [(None, 2)] * 3, [(None, 6)]]
 
 
-@pytest.mark.parametrize(("most", "count"), [(9, 5), (3, 3), (0, 1)])
+@pytest.mark.parametrize(("most", "count"), [(99, 5), (3, 3), (0, 1)])
 def test_a_budget_allows_as_many_finalists_as_fit_and_one_at_least(most: int, count: int) -> None:
-    assert Screening(rung=1, finalists=5).affordable(lambda finalists: finalists <= most) == count
+    rule = Screening(rungs=(1, 3), finalists=5)
+
+    assert rule.affordable(9, lambda phases: phases[1] == [6] * len(phases[1]) and len(phases[1]) <= most) == count

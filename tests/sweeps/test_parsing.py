@@ -66,7 +66,8 @@ def test_rungs_are_powers_of_eta_below_the_full_run() -> None:
 
 def test_the_first_rung_is_at_a_ninth_unless_it_is_given() -> None:
     assert [Stopping(type="asha").rungs(evaluations) for evaluations in (4, 9, 27)] == [(1, 3), (1, 3), (3, 9)]
-    assert [Stopping(type="screen").rungs(evaluations) for evaluations in (4, 9, 27)] == [(1,), (1,), (3,)]
+    assert [Stopping(type="screen").rungs(evaluations) for evaluations in (4, 9, 27)] == [(1, 3), (1, 3), (3, 9)]
+    assert Stopping(type="screen", min_iter=1).rungs(81) == (1, 3)
 
 
 def test_a_name_may_look_like_a_number(tmp_path: Path) -> None:
@@ -168,8 +169,9 @@ def test_a_number_of_trials_for_a_gpu_that_means_nothing_is_refused(value: str |
         ({"early_terminate": {"type": "median"}}, "early_terminate.type 'median' is not one of screen, asha"),
         (
             {"early_terminate": {"type": "screen", "eta": 3}},
-            "unknown key 'eta' in early_terminate of type screen; known: type, finalists",
+            "unknown key 'eta' in early_terminate of type screen; known: type, finalists, looks",
         ),
+        ({"early_terminate": {"type": "screen", "looks": 0}}, "early_terminate.looks 0 must be at least 1"),
         ({"early_terminate": {"type": "asha", "finalists": 3}}, "known: type, eta, min_iter"),
         ({"early_terminate": {"type": "screen", "finalists": 0}}, "early_terminate.finalists 0 must be at least 1"),
         ({"early_terminate": {"type": "asha", "eta": 1}}, "eta 1 must be at least 2"),

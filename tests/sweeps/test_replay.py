@@ -33,7 +33,7 @@ def spec(**changes: Any) -> Spec:
 
 
 def screening(finalists: int) -> dict[str, Any]:
-    return {"type": "screen", "finalists": finalists, "min_iter": 1}
+    return {"type": "screen", "finalists": finalists, "min_iter": 1, "looks": 1}
 
 
 def rows(depth: int, losses: list[float], seconds: float = 1.0) -> list[Row]:

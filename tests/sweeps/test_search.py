@@ -273,8 +273,8 @@ def test_a_stopped_trial_goes_on_as_another_of_the_same_name(tmp_path: Path, met
         search.tell(trial.trial_id, "stopped", loss)
     assert opened().unfinished() == []
 
-    resumed = search.ask_to_resume(first.trial_id)
-    assert (resumed.trial_id, resumed.assignment, resumed.finalist) == (first.trial_id, first.assignment, True)
+    resumed = search.ask_to_resume(first.trial_id, 1)
+    assert (resumed.trial_id, resumed.assignment, resumed.stopped_at) == (first.trial_id, first.assignment, 1)
     assert opened().unfinished() == [resumed]
     for evaluation, loss in ((1, 3.0), (9, 1.0)):
         search.report(first.trial_id, evaluation, loss)

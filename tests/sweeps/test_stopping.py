@@ -50,11 +50,11 @@ def test_a_screening_asks_the_forecasts_where_curves_cross(axis: str, goes_on: b
     assert stopping.rule(spec, forecaster=Forecaster(), second={}).report("a", 1, 3.0) == goes_on
 
 
-def test_a_screening_is_two_stretches() -> None:
-    spec = parsing.parse(minimal(run_cap=8, early_terminate={"type": "screen", "finalists": 3}))
+def test_of_a_screening_three_times_as_many_as_finalists_go_on_to_the_second_rung() -> None:
+    spec = parsing.parse(minimal(run_cap=8, early_terminate={"type": "screen", "finalists": 2}))
 
-    assert stretches(spec) == [Stretch(0, 1, 8.0), Stretch(1, 9, 3)]
-    assert [stretch.share(spec) for stretch in stretches(spec)] == pytest.approx([1 / 9, 8 / 9])
+    assert stretches(spec) == [Stretch(0, 1, 8.0), Stretch(1, 3, 6), Stretch(3, 9, 2)]
+    assert [stretch.share(spec) for stretch in stretches(spec)] == pytest.approx([1 / 9, 2 / 9, 6 / 9])
 
 
 def test_as_many_pass_as_the_rule_lets_pass_on_average() -> None:

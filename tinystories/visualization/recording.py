@@ -13,8 +13,10 @@ import yaml
 
 from tinystories.config import AXES, Axis, TrialConfig, parse_number
 
-FINALISTS = 5
-"""Trials that go on after a screening, unless the spec says otherwise."""
+FINALISTS, LOOKS = 3, 2
+"""Trials that a screening trains to their end, and its rungs, unless the spec says otherwise."""
+FEWER = 3
+"""At each rung of a screening so many times fewer trials go on, as in `sweeps.halving`."""
 FIRST = 9
 """Unless it is given, the first rung is at one part of so many of the evaluations, as in `sweeps.spec`."""
 OBJECTIVES = {"parameters": "parameters, embeddings included", "flops": "training FLOPs"}
@@ -60,8 +62,8 @@ class Recording:
     """In a full trial, evenly spaced."""
     rungs: tuple[int, ...]
     """Where trials are compared; empty if none is stopped. [evaluation]"""
-    going_on: str
-    """Which trials go on there."""
+    going_on: tuple[str, ...]
+    """Which trials go on at each of them."""
     size: str
     """What the front trades loss against, a key of `OBJECTIVES`."""
     trials: tuple[Trial, ...]
@@ -134,11 +136,11 @@ def _budget(trial: dict[str, Any]) -> tuple[Axis, float, int]:
     return axes[0], parse_number(trial[axes[0]]), int(trial.get("evaluations", default))
 
 
-def _rungs(spec: dict[str, Any], evaluations: int) -> tuple[tuple[int, ...], str]:
+def _rungs(spec: dict[str, Any], evaluations: int) -> tuple[tuple[int, ...], tuple[str, ...]]:
     """Where trials are compared, and which go on there."""
     stopping = spec.get("early_terminate")
     if stopping is None:
-        return (), ""
+        return (), ()
     first, eta = int(stopping.get("min_iter") or max(1, evaluations // FIRST)), int(stopping.get("eta", 3))
     if first < 1 or eta < 2:
         raise ValueError(f"early_terminate needs min_iter >= 1 and eta >= 2, not {first} and {eta}")
@@ -147,8 +149,10 @@ def _rungs(spec: dict[str, Any], evaluations: int) -> tuple[tuple[int, ...], str
         rungs.append(first * eta ** len(rungs))
     usual = "asha" if "tokens" in spec["trial"] or spec.get("pareto") else "screen"
     if stopping.get("type", usual) == "asha":
-        return tuple(rungs), f"best 1/{eta} go on"
-    return tuple(rungs[:1]), f"best {stopping.get('finalists', FINALISTS)} go on later"
+        return tuple(rungs), (f"best 1/{eta} go on",) * len(rungs)
+    rungs = rungs[: int(stopping.get("looks", LOOKS))]
+    quotas = [int(stopping.get("finalists", FINALISTS)) * FEWER**rest for rest in reversed(range(len(rungs)))]
+    return tuple(rungs), tuple(f"best {quota} go on later" for quota in quotas)
 
 
 def _rows(file: TextIO) -> Iterable[dict[str, str]]:
