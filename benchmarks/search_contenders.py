@@ -209,12 +209,7 @@ class Ours(Contender):
         return sum(left for work in phases for _, left in work) > self._left
 
     def _waiting(self) -> dict[str, int]:
-        return {
-            trial: rung
-            for rung, _, quota in self._rule.stretches(self._count, self._spec.evaluations)
-            for trial in self._rule.best(rung, quota)
-            if self._stopped.get(trial) == rung
-        }
+        return self._rule.waiting(self._count, self._spec.evaluations, self._stopped.get)
 
     def resume(self) -> str | None:
         """The next finalist, once no more are to be looked at."""

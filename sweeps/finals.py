@@ -45,12 +45,7 @@ class Finals:
             all_begun: whether no trial is to come; until then, the budget limits the finalists to its share.
         """
         count = self._screening.most if all_begun else self._affordable()
-        return {
-            trial_id: rung
-            for rung, _, quota in self._screening.stretches(count, self._evaluations)
-            for trial_id in self._screening.best(rung, quota)
-            if self._stopped_at(trial_id) == rung
-        }
+        return self._screening.waiting(count, self._evaluations, self._stopped_at)
 
     def save(self, running: Mapping[str, int]) -> bool:
         """Whether what is left of the budget is for finalists, and no new trial may begin.

@@ -173,6 +173,21 @@ class Screening:
             self._forecasts[rung] = sorted(finals, key=finals.__getitem__)
         return self._forecasts[rung][:count]
 
+    def waiting(self, count: int, evaluations: int, stopped_at: Callable[[str], int | None]) -> dict[str, int]:
+        """Stopped trials that are to go on, and the rung where they stand: those at the first rung first, best first.
+
+        Args:
+            count: of finalists.
+            evaluations: of a full trial.
+            stopped_at: the evaluation at which a trial has stopped; None if it has not, or has gone on since.
+        """
+        return {
+            trial_id: rung
+            for rung, _, quota in self.stretches(count, evaluations)
+            for trial_id in self.best(rung, quota)
+            if stopped_at(trial_id) == rung
+        }
+
     def promising(self, evaluations: int) -> set[str]:
         """Trials that may yet go on; where they are forecast more than that, since forecasts change."""
         spare = 1 if self._forecaster is None else SPARE
