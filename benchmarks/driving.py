@@ -13,6 +13,7 @@ import rehearsal
 from sweeps.replay import Clock
 from sweeps.results import RunFolder
 from sweeps.space import Method
+from sweeps.spec import Spec, StoppingType
 from sweeps.sweep import Running, Sweep
 from sweeps.tracking import Tracker
 
@@ -36,10 +37,14 @@ class Reading:
     """Resident. [byte]"""
 
 
-def drive(*, method: Method, moments: Sequence[int], slots: int, folder: Path) -> list[Reading]:
-    """Run a sweep with ASHA until so many trials have ended; the meters at each of these moments, rising numbers."""
+def drive(*, method: Method, rule: StoppingType, moments: Sequence[int], slots: int, folder: Path) -> list[Reading]:
+    """Run a sweep until so many trials have ended; the meters at each of these moments, rising numbers.
+
+    It has twice as many trials as that, so none of a screening is a finalist yet.
+    """
     clock = Clock()
-    sweep = _sweep(method, moments[-1], folder, clock)
+    spec = rehearsal.spec(method=method, trials=2 * moments[-1], evaluations=EVALUATIONS, rule=rule)
+    sweep = _sweep(spec, folder, clock)
     due: list[tuple[float, str, int]] = []
     readings: list[Reading] = []
     reports = 0
@@ -55,8 +60,7 @@ def drive(*, method: Method, moments: Sequence[int], slots: int, folder: Path) -
     return readings
 
 
-def _sweep(method: Method, trials: int, folder: Path, clock: Clock) -> Sweep:
-    spec = rehearsal.spec(method=method, trials=2 * trials, evaluations=EVALUATIONS, asha=True)
+def _sweep(spec: Spec, folder: Path, clock: Clock) -> Sweep:
     return Sweep(
         spec,
         RunFolder(folder),
@@ -69,7 +73,8 @@ def _sweep(method: Method, trials: int, folder: Path, clock: Clock) -> Sweep:
 
 def _goes_on(sweep: Sweep, trial_id: str, evaluation: int) -> bool:
     trial = sweep.running[trial_id]
-    if not sweep.report(trial_id, rehearsal.metrics(evaluation, _loss(trial, evaluation), evaluation), ""):
+    metrics = rehearsal.metrics(evaluation, _loss(trial, evaluation), evaluation)
+    if not sweep.report(trial_id, metrics, f"{sweep.checkpoint_folder(trial_id)}/evaluation.pt"):
         sweep.finish(trial_id, "stopped")
     elif evaluation == EVALUATIONS:
         sweep.finish(trial_id, "completed")

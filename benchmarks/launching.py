@@ -50,7 +50,7 @@ def ours(*, trials: int, evaluations: int, pause: float, slots: int, data: Data,
     from sweeps import tuning
     from sweeps.worker import SlotConfig
 
-    spec = rehearsal.spec(method="bayes", trials=trials, evaluations=evaluations, asha=False)
+    spec = rehearsal.spec(method="bayes", trials=trials, evaluations=evaluations, rule=None)
     started = time.monotonic()
     cluster.connect(None)
     ready = time.monotonic()

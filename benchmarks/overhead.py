@@ -10,7 +10,8 @@ launch   trials that only report, on a local Ray: through our slots, and as Ray 
 busy     longer trials in our slots: the share of the slots' time in which they trained, from when all slots have a
          trial to when the first finds none left.
 driver   simulated slots, without Ray: CPU time for every evaluation reported, in windows of 100 trials that end
-         at each number of --ended, and resident memory. Starts, ASHA's stops and ends of trials are included.
+         at each number of --ended, and resident memory. Starts, stops and ends of trials are included. With ASHA
+         trials report most; with screening each reports once, and the forecasts are asked every time.
 
 With --json, a list of records, one for each row of the tables; `part` says which table.
 """
@@ -37,6 +38,7 @@ from rich.table import Table
 
 from sweeps.data import Data, prepare
 from sweeps.space import Method
+from sweeps.spec import StoppingType
 from tinystories import storage
 from tinystories.data.make_dataset import make_stories
 
@@ -118,20 +120,21 @@ def _busy(options: argparse.Namespace, folder: Path) -> list[Record]:
 
 def _driver(options: argparse.Namespace, folder: Path) -> list[Record]:
     rows: list[Record] = []
-    for method in options.methods:
-        place = _new(folder, method)
-        moments = [moment for ended in options.ended for moment in (ended - WINDOW, ended)]
-        run = partial(driving.drive, method=method, moments=moments, slots=options.simulated_slots, folder=place)
-        readings = alone(run, log=place / "log")
-        rows += _driver_rows(method, readings)
+    moments = [moment for ended in options.ended for moment in (ended - WINDOW, ended)]
+    for method, rule in itertools.product(options.methods, options.rules):
+        place = _new(folder, f"{method}-{rule}")
+        run = partial(driving.drive, method=method, rule=rule, moments=moments)
+        readings = alone(partial(run, slots=options.simulated_slots, folder=place), log=place / "log")
+        rows += _driver_rows(method, rule, readings)
     return rows
 
 
-def _driver_rows(method: str, readings: list[driving.Reading]) -> Iterator[Record]:
+def _driver_rows(method: str, rule: str, readings: list[driving.Reading]) -> Iterator[Record]:
     for before, after in zip(readings[::2], readings[1::2], strict=True):
         reports = after.reports - before.reports
         yield {
             "method": method,
+            "rule": rule,
             "ended": after.ended,
             "cpu_ms_per_report": 1e3 * (after.cpu - before.cpu) / reports,
             "cpu_ms_per_trial": 1e3 * (after.cpu - before.cpu) / WINDOW,
@@ -191,12 +194,12 @@ def _notes(part: str, rows: list[Record]) -> Iterator[str]:
         ours, documented = (row["seconds_per_trial"] for row in rows)
         yield f"A trial as documented takes {documented / ours:.0f} times as long as one in our slots, all included."
     if part == "driver":
-        for method in dict.fromkeys(row["method"] for row in rows):
-            costs = {row["ended"]: row for row in rows if row["method"] == method}
+        for method, rule in dict.fromkeys((row["method"], row["rule"]) for row in rows):
+            costs = {row["ended"]: row for row in rows if (row["method"], row["rule"]) == (method, rule)}
             first, last = min(costs), max(costs)
             trial, report = (costs[last][key] / costs[first][key] for key in ("cpu_ms_per_trial", "cpu_ms_per_report"))
             yield (
-                f"{method}: at {last:,} ended trials a trial costs {trial:.2f} times as much as at {first:,}, "
+                f"{method}, {rule}: at {last:,} ended trials a trial costs {trial:.2f} times as much as at {first:,}, "
                 f"a report {report:.2f} times."
             )
 
@@ -216,6 +219,7 @@ def _options() -> argparse.Namespace:
     add("--ended", type=_ended, nargs="+", default=[1000, 5000], help="driver: rising numbers (default: 1000 5000)")
     add("--simulated-slots", type=_count, default=256, help="driver: trials at a time (default: 256)")
     add("--methods", nargs="+", choices=get_args(Method), default=["random", "bayes"], help="driver: default: both")
+    add("--rules", nargs="+", choices=get_args(StoppingType), default=["asha", "screen"], help="driver: default: both")
     add("--json", type=Path, help="file for the records")
     options = parser.parse_args()
     if any(later - earlier < WINDOW for earlier, later in itertools.pairwise(options.ended)):

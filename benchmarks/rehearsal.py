@@ -6,17 +6,17 @@ from typing import Any
 
 from sweeps import parsing
 from sweeps.space import Method
-from sweeps.spec import Spec
+from sweeps.spec import Spec, StoppingType
 from sweeps.worker import Job, Report, SlotConfig
 from tinystories.metrics import Metrics
 
 VOCABULARY = 300
-TOKENS = 1000
-"""Between two evaluations, as far as anyone is told. [token]"""
+TOKENS, FLOPS = 1000, 1e9
+"""Between two evaluations, as far as anyone is told. [token], [FLOP]"""
 
 
-def spec(*, method: Method, trials: int, evaluations: int, asha: bool) -> Spec:
-    """A shape and rate study, far larger than the number of trials."""
+def spec(*, method: Method, trials: int, evaluations: int, rule: StoppingType | None) -> Spec:
+    """A shape and rate study at equal FLOPs, far larger than the number of trials; no rule: all run to their end."""
     return parsing.parse(
         {
             "name": "rehearsal",
@@ -28,8 +28,8 @@ def spec(*, method: Method, trials: int, evaluations: int, asha: bool) -> Spec:
                 "learning_rate": {"distribution": "log_uniform_values", "min": 1e-4, "max": 1e-2},
             },
             "run_cap": trials,
-            "early_terminate": {"type": "asha", "eta": 3, "min_iter": 1} if asha else None,
-            "trial": {"tokens": TOKENS * evaluations, "evaluations": evaluations},
+            "early_terminate": {"type": rule} if rule else None,
+            "trial": {"flops": FLOPS * evaluations, "evaluations": evaluations},
             "wandb": "disabled",
         }
     )
@@ -41,7 +41,7 @@ def metrics(evaluation: int, loss: float, seconds: float) -> Metrics:
         evaluation=evaluation,
         step=evaluation,
         tokens=TOKENS * evaluation,
-        flops=1e9 * evaluation,
+        flops=FLOPS * evaluation,
         seconds=seconds,
         train_loss=loss,
         val_loss=loss,

@@ -2,12 +2,14 @@
 
 random          evenly drawn, each trained to its end
 random + ASHA   evenly drawn; this project's rule of asynchronous successive halving stops them
-top-3           evenly drawn, all stopped at their first evaluation, then the best 3 trained to the end: as many
-                draws as the budget allows. After Egele et al. 2023, arXiv:2307.15422
+top-3           evenly drawn, all stopped at the first rung, then the best 3 trained to the end: as many draws as the
+                budget allows. After Egele et al. 2023, arXiv:2307.15422
 TPE             Optuna's sampler with its defaults, each trained to its end
 Ray             the stock pair of Ray Tune: OptunaSearch and ASHAScheduler, without a cluster
 ours            what a sweep does: its searcher and its stopping rule, as the table's spec says, with as many trials
                 as the budget allows, as under --gpu-hours
+
+All that stop have the same first rung, and ASHA everywhere the same reduction factor, whatever their defaults are.
 """
 
 import logging
@@ -26,6 +28,7 @@ from sweeps.space import Assignment
 from sweeps.spec import Stopping
 
 KEPT = 3
+ASHA = Stopping(type="asha")
 
 
 class Random(Contender):
@@ -51,8 +54,7 @@ class RandomHalving(Random):
 
     def __init__(self, table: CurveTable, *, seed: int, budget: float) -> None:
         super().__init__(table, seed=seed, budget=budget)
-        rule = Stopping(type="asha")
-        self._halving = SuccessiveHalving(eta=rule.eta, rungs=rule.rungs(table.spec.evaluations))
+        self._halving = SuccessiveHalving(eta=ASHA.eta, rungs=ASHA.rungs(table.spec.evaluations))
 
     def report(self, trial: str, evaluation: int, loss: float) -> bool:
         """Whether it is among the best third of its rung."""
@@ -60,9 +62,10 @@ class RandomHalving(Random):
 
 
 class Top3(Random):
-    """Evenly drawn, all stopped at their first evaluation, then the best 3 trained to the end.
+    """Evenly drawn, all stopped at the first rung, then the best 3 trained to the end.
 
-    With E evaluations a training and a budget of B trainings, k draws cost k / E + 3 (1 - 1 / E) = B.
+    With E evaluations a training, a rung at r of them and a budget of B trainings, k draws cost
+    k r / E + 3 (1 - r / E) = B.
     """
 
     per_budget = True
@@ -70,7 +73,8 @@ class Top3(Random):
     def __init__(self, table: CurveTable, *, seed: int, budget: float) -> None:
         super().__init__(table, seed=seed, budget=budget)
         evaluations = table.spec.evaluations
-        draws = math.floor(budget * evaluations + 1e-9) - KEPT * (evaluations - 1)
+        self._rung = ASHA.rungs(evaluations)[0]
+        draws = (math.floor(budget * evaluations + 1e-9) - KEPT * (evaluations - self._rung)) // self._rung
         self._left = min(draws, len(table.records))
         self._screened: set[str] = set()
         self._losses: dict[str, float] = {}
@@ -87,12 +91,15 @@ class Top3(Random):
         return proposal
 
     def report(self, trial: str, evaluation: int, loss: float) -> bool:
-        """Stop everything at its first evaluation, and nothing later."""
-        if trial not in self._screened:
+        """Stop everything at the rung, and nothing before or later."""
+        if evaluation != self._rung:
             return True
-        self._screened.remove(trial)
         self._losses[trial] = _finite(loss)
         return False
+
+    def end(self, trial: str, status: End, loss: float) -> None:
+        """It has been looked at; one that diverged before the rung is nobody's choice."""
+        self._screened.discard(trial)
 
     def resume(self) -> str | None:
         """The best, once all draws have reported."""
@@ -146,7 +153,11 @@ class Ray(Contender):
         self._space = table.spec.space
         self._search = OptunaSearch(self._space.draw, metric="loss", mode="min", seed=seed)
         self._scheduler = ASHAScheduler(
-            metric="loss", mode="min", max_t=table.spec.evaluations, grace_period=1, reduction_factor=3
+            metric="loss",
+            mode="min",
+            max_t=table.spec.evaluations,
+            grace_period=ASHA.rungs(table.spec.evaluations)[0],
+            reduction_factor=ASHA.eta,
         )
         self._trials: dict[str, SimpleNamespace] = {}
 
@@ -184,7 +195,7 @@ class Ours(Contender):
         self._rule = rule
         self._left = round(budget * self._spec.evaluations)
         share = SHARE * self._left
-        self._count = rule.affordable(self._spec.evaluations, lambda phases: sum(map(sum, phases)) < share)
+        self._count = rule.affordable(lambda phases: sum(map(sum, phases)) < share)
         self._untried = len(table.records)
         self._reached: dict[str, int] = {}
         """Of running trials."""
@@ -205,11 +216,11 @@ class Ours(Contender):
         waiting = self._waiting()
         if not waiting and not self._reached:
             return False
-        phases = self._rule.work(self._count, self._spec.evaluations, running=self._reached, waiting=waiting)
+        phases = self._rule.work(self._count, running=self._reached, waiting=waiting, new=1)
         return sum(left for work in phases for _, left in work) > self._left
 
     def _waiting(self) -> dict[str, int]:
-        return self._rule.waiting(self._count, self._spec.evaluations, self._stopped.get)
+        return self._rule.waiting(self._count, self._stopped.get)
 
     def resume(self) -> str | None:
         """The next finalist, once no more are to be looked at."""

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from curve_tables import CurveTable
+from search_contenders import ASHA
 from simulation import Contender, End
 
 from sweeps.halving import DIVERGED_LOSS
@@ -17,7 +18,7 @@ from sweeps.space import Assignment, Choice, Range
 
 
 class SyneTune(Contender):
-    """A scheduler of Syne Tune with its defaults."""
+    """A scheduler of Syne Tune, with the first rung and the reduction factor that all have here."""
 
     scheduler = "ASHA"
     """Its name among Syne Tune's baselines."""
@@ -28,8 +29,15 @@ class SyneTune(Contender):
 
         logging.getLogger("syne_tune").setLevel(logging.ERROR)
         space = {name: _domain(parameter) for name, parameter in table.spec.space.parameters.items()}
-        settings = {"metric": "loss", "time_attr": "evaluation", "max_t": table.spec.evaluations, "random_seed": seed}
-        self._scheduler = getattr(baselines, self.scheduler)(space, **settings)
+        self._scheduler = getattr(baselines, self.scheduler)(
+            space,
+            metric="loss",
+            time_attr="evaluation",
+            max_t=table.spec.evaluations,
+            grace_period=ASHA.rungs(table.spec.evaluations)[0],
+            reduction_factor=ASHA.eta,
+            random_seed=seed,
+        )
         self._trial = Trial
         self._trials: list[Any] = []
 

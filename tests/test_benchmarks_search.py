@@ -120,16 +120,19 @@ def test_a_loss_before_the_record_is_a_power_law_that_no_regret_counts() -> None
 
 
 @pytest.mark.parametrize("workers", [1, 4])
-def test_top_3_spends_its_budget_on_first_evaluations_and_three_full_trainings(workers: int) -> None:
-    evaluations, budget = 4, 5
+@pytest.mark.parametrize(("evaluations", "rung"), [(4, 1), (27, 3)])
+def test_top_3_spends_its_budget_on_first_rungs_and_three_full_trainings(
+    workers: int, evaluations: int, rung: int
+) -> None:
+    budget = 5
     made = table([[float(depth + 4 - at) for at in range(evaluations)] for depth in range(1, 31)])
     contender = Top3(made, seed=0, budget=budget)
     simulation = Simulation(made, contender, workers=workers, budget=budget + 10)
     steps = simulation.run()
-    draws = budget * evaluations - 3 * (evaluations - 1)
-    assert simulation.spent == draws / evaluations + 3 * (1 - 1 / evaluations) == budget
+    draws = (budget * evaluations - 3 * (evaluations - rung)) / rung
+    assert simulation.spent == pytest.approx(draws * rung / evaluations + 3 * (1 - rung / evaluations)) == budget
     trained = [trial for trial in simulation.trials if trial.evaluation == evaluations]
-    best = sorted(simulation.trials, key=lambda trial: trial.record.losses[0])[:3]
+    best = sorted(simulation.trials, key=lambda trial: trial.record.losses[rung - 1])[:3]
     assert len(simulation.trials) == draws
     assert sorted(trial.name for trial in trained) == sorted(trial.name for trial in best)
     assert min(trial.record.losses[-1] for trial in best) == made.finals.min() + steps[-1][1] * (
@@ -148,7 +151,7 @@ def test_ray_decides_as_our_halving_does_where_both_rules_agree() -> None:
     made = table([[1.0] * 27] * 2)
     for losses in (range(20, 0, -1), range(1, 21)):
         ray = Ray(made, seed=0, budget=50)
-        halving = SuccessiveHalving(eta=3, rungs=(1, 3, 9))
+        halving = SuccessiveHalving(eta=3, rungs=(3, 9))
         for loss in losses:
             proposal = ray.ask()
             assert proposal is not None
