@@ -15,7 +15,6 @@ class Finals:
     Args:
         screening: the sweep's rule.
         meter: of its budget.
-        evaluations: of a full trial.
         slots: trials at a time.
         rate: time of an evaluation of a trial, or of the mean one for None. [s]
         stopped_at: the evaluation at which a trial has stopped; None if it has not, or has gone on since.
@@ -26,26 +25,23 @@ class Finals:
         screening: Screening,
         meter: Meter,
         *,
-        evaluations: int,
         slots: int,
         rate: Callable[[str | None], float],
         stopped_at: Callable[[str], int | None],
     ) -> None:
         self._screening = screening
         self._meter = meter
-        self._evaluations = evaluations
         self._slots = slots
         self._rate = rate
         self._stopped_at = stopped_at
 
-    def waiting(self, *, all_begun: bool) -> dict[str, int]:
-        """Stopped trials that are to go on, and the rung where they stand: those at the first rung first, best first.
+    def waiting(self, count: int | None = None) -> dict[str, int]:
+        """Stopped trials that are to go on, and the rung where they stand, in their turn.
 
         Args:
-            all_begun: whether no trial is to come; until then, the budget limits the finalists to its share.
+            count: of finalists; None: as many as there are if no budget ends before.
         """
-        count = self._screening.most if all_begun else self._affordable()
-        return self._screening.waiting(count, self._evaluations, self._stopped_at)
+        return self._screening.waiting(count or self._screening.finalists, self._stopped_at)
 
     def save(self, running: Mapping[str, int]) -> bool:
         """Whether what is left of the budget is for finalists, and no new trial may begin.
@@ -53,36 +49,50 @@ class Finals:
         Args:
             running: the last evaluation of running trials; 0 before the first.
         """
-        waiting = self.waiting(all_begun=False)
-        if not self._meter.budget.limited or not (waiting or running):
+        if not self._meter.budget.limited:
             return False
-        phases = self._screening.work(self._affordable(), self._evaluations, running=running, waiting=waiting)
-        seconds = [[MARGIN * left * self._rate(trial_id) for trial_id, left in work] for work in phases]
-        return not self._meter.lasts(*seconds, slots=self._slots)
+        count = self._affordable()
+        return bool(running or self.waiting(count)) and not self._lasts(count, running, new=1)
 
     def next(self, running: Mapping[str, int], *, all_begun: bool) -> tuple[str, int] | None:
         """The trial to go on now, and its rung; None while others are on the way to that rung, and when there is none.
 
         Another one begins beside those that run if the budget lasts for all; where none runs, it is worth a try.
+
+        Args:
+            running: the last evaluation of running trials; 0 before the first.
+            all_begun: whether no trial is to come; until then, the budget limits the finalists to its share.
         """
-        stops = [*self._screening.rungs, self._evaluations]
-        for trial_id, rung in self.waiting(all_begun=all_begun).items():
+        count = self._count(running) if all_begun else self._affordable()
+        most = self._screening.finalists if all_begun and not running else count
+        waiting = next((found for n in range(count, most + 1) if (found := self.waiting(n))), {})
+        for trial_id, rung in waiting.items():
             if any(at < rung for at in running.values()):
                 return None
-            ahead = {
-                name: next(stop for stop in stops if stop > at) - at
-                for name, at in (*running.items(), (trial_id, rung))
-            }
-            work = [left * self._rate(name) for name, left in ahead.items()]
+            work = [self._ahead(name, at) for name, at in (*running.items(), (trial_id, rung))]
             return (trial_id, rung) if not running or self._meter.lasts(work, slots=self._slots) else None
         return None
 
+    def _ahead(self, trial_id: str, at: int) -> float:
+        """Time that a trial takes from an evaluation to its next stop. [s]"""
+        return (next((stop for stop in self._screening.stops if stop > at), at) - at) * self._rate(trial_id)
+
+    def _count(self, running: Mapping[str, int]) -> int:
+        """For how many finalists what is left of the budget lasts, if no trial is to come."""
+        return next((n for n in range(self._screening.finalists, 1, -1) if self._lasts(n, running, new=0)), 1)
+
+    def _lasts(self, count: int, running: Mapping[str, int], *, new: int) -> bool:
+        """Whether what is left of the budget does for so many finalists, after so many new trials."""
+        phases = self._screening.work(count, running=running, waiting=self.waiting(count), new=new)
+        seconds = [[MARGIN * left * self._rate(trial_id) for trial_id, left in work] for work in phases]
+        return self._meter.lasts(*seconds, slots=self._slots)
+
     def _affordable(self) -> int:
-        """How many finalists the budget allows."""
+        """How many finalists a share of the whole budget allows."""
         rate = self._rate(None)
 
         def fits(phases: list[list[int]]) -> bool:
             seconds = [[rate * evaluations for evaluations in work] for work in phases]
             return self._meter.lasts(*seconds, slots=self._slots, share=SHARE)
 
-        return self._screening.affordable(self._evaluations, fits)
+        return self._screening.affordable(fits)

@@ -21,10 +21,6 @@ Work = tuple[str | None, int]
 """A trial, None for one that is not known yet, and evaluations that it is yet to be trained for."""
 SHARE = 0.5
 """Of a budget, what finalists may cost, unless there is only one."""
-FEWER = 3
-"""At each rung so many times fewer trials go on than at the one before: the reduction factor of a screening."""
-SPARE = 2
-"""So many times as many trials as there are finalists may yet be some by their forecasts."""
 
 
 class Forecaster(Protocol):
@@ -71,12 +67,19 @@ class SuccessiveHalving:
         insort(ranking, (loss, trial_id))
 
     def report(self, trial_id: str, evaluation: int, loss: float) -> bool:
-        """Record a loss and say whether the trial may go on; arguments as those of `record`."""
+        """Record a loss and say whether the trial may go on, a diverged one never; arguments as those of `record`."""
         self.record(trial_id, evaluation, loss)
+        if loss >= DIVERGED_LOSS:
+            return False
         if evaluation not in self._losses:
             return True
         ranking = self._rankings[evaluation]
         return bisect_left(ranking, (loss, trial_id)) < max(1, len(ranking) // self.eta)
+
+
+def quotas(rungs: int, *, finalists: int, eta: int) -> list[int]:
+    """How many trials go on at each rung of a screening."""
+    return [finalists * eta**rest for rest in reversed(range(rungs))]
 
 
 class Screening:
@@ -89,19 +92,32 @@ class Screening:
 
     Args:
         rungs: the evaluations at which trials stop.
-        finalists: the best so many at the last rung are trained to their end, `FEWER` times as many at each earlier
+        evaluations: of a full trial.
+        finalists: the best so many at the last rung are trained to their end, `eta` times as many at each earlier
             one are trained to the next.
+        eta: reduction factor.
         forecaster: has been told of a loss before it is reported here; None: the best are those of the lowest losses.
 
     Source: training the best after one evaluation, Egele et al. 2023, arXiv:2307.15422, who take the best 3 of the
     losses there; several rungs make it successive halving, Jamieson & Talwalkar 2016, arXiv:1502.07943.
     """
 
-    def __init__(self, *, rungs: Sequence[int], finalists: int, forecaster: Forecaster | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        rungs: Sequence[int],
+        evaluations: int,
+        finalists: int,
+        eta: int = 3,
+        forecaster: Forecaster | None = None,
+    ) -> None:
         self.rungs = tuple(rungs)
-        self.most = finalists
+        self.stops = (*rungs, evaluations)
+        """The rungs, and the end."""
+        self.finalists = finalists
+        self._eta = eta
         self._forecaster = forecaster
-        self._losses: dict[int, dict[str, float]] = {rung: {} for rung in rungs}
+        self._reached: dict[int, set[str]] = {rung: set() for rung in rungs}
         self._rankings: dict[int, list[tuple[float, str]]] = {rung: [] for rung in rungs}
         """Of trials that have not diverged."""
         self._forecasts: dict[int, list[str]] = {}
@@ -111,8 +127,8 @@ class Screening:
     def record(self, trial_id: str, evaluation: int, loss: float) -> None:
         """Take in a loss without a decision; arguments as those of `SuccessiveHalving`."""
         self._forecasts.clear()
-        if evaluation in self.rungs and trial_id not in self._losses[evaluation]:
-            self._losses[evaluation][trial_id] = loss
+        if evaluation in self.rungs and trial_id not in self._reached[evaluation]:
+            self._reached[evaluation].add(trial_id)
             if loss < DIVERGED_LOSS:
                 insort(self._rankings[evaluation], (loss, trial_id))
 
@@ -131,37 +147,31 @@ class Screening:
         return self._passed.get(trial_id, 0) >= rung
 
     def report(self, trial_id: str, evaluation: int, loss: float) -> bool:
-        """Record a loss and say whether the trial may go on."""
+        """Record a loss and say whether the trial may go on, a diverged one never."""
         self.record(trial_id, evaluation, loss)
+        if loss >= DIVERGED_LOSS:
+            return False
         if evaluation not in self.rungs or self.has_passed(trial_id, evaluation):
             return True
-        if self._forecaster is None or loss >= DIVERGED_LOSS:
-            return False
-        return self._forecaster.chance_of_best(trial_id) > CHANCE
+        return self._forecaster is not None and self._forecaster.chance_of_best(trial_id) > CHANCE
 
-    def stretches(self, count: int, evaluations: int) -> list[tuple[int, int, int]]:
-        """From each rung to the next stop, how many trials go on, if so many are finalists.
+    def stretches(self, count: int) -> list[tuple[int, int, int]]:
+        """From each rung to the next stop, how many trials go on, if so many are finalists."""
+        numbers = quotas(len(self.rungs), finalists=count, eta=self._eta)
+        return list(zip(self.rungs, self.stops[1:], numbers, strict=True))
 
-        Args:
-            evaluations: of a full trial.
-        """
-        stops = [*self.rungs, evaluations]
-        quotas = [count * FEWER**rest for rest in reversed(range(len(self.rungs)))]
-        return list(zip(self.rungs, stops[1:], quotas, strict=True))
-
-    def affordable(self, evaluations: int, fits: Callable[[list[list[int]]], bool]) -> int:
+    def affordable(self, fits: Callable[[list[list[int]]], bool]) -> int:
         """How many finalists a budget allows.
 
         Args:
-            evaluations: of a full trial.
             fits: whether a share of `SHARE` of the budget would do for these evaluations, of trials side by side in
                 phases one after the other.
         """
 
         def work(count: int) -> list[list[int]]:
-            return [[end - rung] * quota for rung, end, quota in self.stretches(count, evaluations)]
+            return [[end - rung] * quota for rung, end, quota in self.stretches(count)]
 
-        return next((count for count in range(self.most, 1, -1) if fits(work(count))), 1)
+        return next((count for count in range(self.finalists, 1, -1) if fits(work(count))), 1)
 
     def best(self, rung: int, count: int) -> list[str]:
         """The trials that are best at a rung, as far as is known now, best first: never a diverged one."""
@@ -173,45 +183,46 @@ class Screening:
             self._forecasts[rung] = sorted(finals, key=finals.__getitem__)
         return self._forecasts[rung][:count]
 
-    def waiting(self, count: int, evaluations: int, stopped_at: Callable[[str], int | None]) -> dict[str, int]:
+    def waiting(self, count: int, stopped_at: Callable[[str], int | None]) -> dict[str, int]:
         """Stopped trials that are to go on, and the rung where they stand: those at the first rung first, best first.
 
         Args:
             count: of finalists.
-            evaluations: of a full trial.
             stopped_at: the evaluation at which a trial has stopped; None if it has not, or has gone on since.
         """
         return {
             trial_id: rung
-            for rung, _, quota in self.stretches(count, evaluations)
+            for rung, _, quota in self.stretches(count)
             for trial_id in self.best(rung, quota)
             if stopped_at(trial_id) == rung
         }
 
-    def promising(self, evaluations: int) -> set[str]:
-        """Trials that may yet go on; where they are forecast more than that, since forecasts change."""
-        spare = 1 if self._forecaster is None else SPARE
+    def promising(self, stopped_at: Callable[[str], int | None]) -> set[str]:
+        """Stopped trials that may yet go on: one more than go on at each rung, as one of these may fail; twice as many
+        where they are forecast, since forecasts change. Arguments as those of `waiting`.
+        """
         return {
-            name for rung, _, quota in self.stretches(self.most, evaluations) for name in self.best(rung, quota * spare)
+            trial_id
+            for rung, _, quota in self.stretches(self.finalists)
+            for trial_id in self.best(rung, quota + (1 if self._forecaster is None else quota))
+            if stopped_at(trial_id) == rung
         }
 
-    def work(
-        self, count: int, evaluations: int, *, running: Mapping[str, int], waiting: Mapping[str, int]
-    ) -> list[list[Work]]:
-        """What is yet to be trained if one more trial begins: to the first rung, then from each rung to the next stop.
+    def work(self, count: int, *, running: Mapping[str, int], waiting: Mapping[str, int], new: int) -> list[list[Work]]:
+        """What is yet to be trained: to the first rung, then from each rung to the next stop.
 
         Args:
             count: of finalists.
-            evaluations: of a full trial.
             running: the last evaluation of running trials; 0 before the first.
             waiting: the rung at which trials that are to go on have stopped.
+            new: trials that are yet to begin.
         """
         first = self.rungs[0]
         phases: list[list[Work]] = [
-            [(name, first - at) for name, at in running.items() if at < first] + [(None, first)]
+            [(name, first - at) for name, at in running.items() if at < first] + [(None, first)] * new
         ]
-        for rung, end, quota in self.stretches(count, evaluations):
+        for rung, end, quota in self.stretches(count):
             going = [(name, end - at) for name, at in {**running, **waiting}.items() if rung <= at < end]
-            unknown = quota - len(self.best(rung, quota))
+            unknown = min(quota - len(self.best(rung, quota)), len(phases[-1]))
             phases.append([*going, *[(None, end - rung)] * unknown])
         return phases

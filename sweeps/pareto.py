@@ -5,7 +5,7 @@ from itertools import islice
 
 import numpy as np
 
-from sweeps.halving import RECENT
+from sweeps.halving import DIVERGED_LOSS, RECENT
 from sweeps.results import Result
 from sweeps.spec import Objective
 
@@ -51,8 +51,10 @@ class ParetoHalving:
             self._losses[evaluation][trial_id] = loss
 
     def report(self, trial_id: str, evaluation: int, loss: float) -> bool:
-        """Record a loss and say whether the trial may go on."""
+        """Record a loss and say whether the trial may go on, a diverged one never."""
         self.record(trial_id, evaluation, loss)
+        if loss >= DIVERGED_LOSS:
+            return False
         if evaluation not in self._losses:
             return True
         reached = self._losses[evaluation]

@@ -11,7 +11,7 @@ import yaml
 
 from sweeps.space import SEARCHABLE, SHAPE, Assignment, Choice, Limits, Range, Space, kind
 from sweeps.spec import METRICS, Confirm, Spec, Stopping, StoriesData
-from tinystories.config import AXES, Axis, TrialConfig, parse_number
+from tinystories.config import AXES, TrialConfig, parse_number
 
 MOST_PER_GPU = 100
 """Trials on one GPU: Ray counts shares of it in ten-thousandths."""
@@ -95,7 +95,7 @@ def parse(raw: Mapping[str, Any]) -> Spec:
         space=space,
         points=_points(raw.get("points", []), space),
         run_cap=_positive(raw["run_cap"], "run_cap"),
-        early_terminate=_stopping(raw.get("early_terminate"), axis=trial["axis"], pareto=bool(settings.get("pareto"))),
+        early_terminate=_stopping(raw.get("early_terminate"), pareto=bool(settings.get("pareto"))),
         confirm=_confirm(raw.get("confirm")),
         trial=trial,
         data=_data(raw.get("data")),
@@ -147,17 +147,17 @@ def _metric(raw: Mapping[str, Any]) -> str:
     return raw.get("name", "val_loss")
 
 
-def _stopping(raw: Any, *, axis: Axis, pareto: bool) -> Stopping | None:
-    """Curves cross at equal FLOPs or seconds, and ASHA cannot see it; two objectives have no best few to screen for."""
+def _stopping(raw: Any, *, pareto: bool) -> Stopping | None:
+    """Two objectives have no best few to screen for."""
     if raw is None:
         return None
-    entries = {"type": "asha" if axis == "tokens" or pareto else "screen", **_mapping(raw, "early_terminate")}
+    entries = {"type": "asha" if pareto else "screen", **_mapping(raw, "early_terminate")}
     types = get_type_hints(Stopping)
     stopping = {
         key: _typed(value, types[key], f"early_terminate.{key}") for key, value in entries.items() if key in types
     }
-    own = {"screen": ("finalists", "looks"), "asha": ("eta",)}[stopping["type"]]
-    _known(entries, ("type", *own, "min_iter"), f"early_terminate of type {stopping['type']}")
+    own = ("finalists", "looks") if stopping["type"] == "screen" else ()
+    _known(entries, ("type", *own, "eta", "min_iter"), f"early_terminate of type {stopping['type']}")
     if pareto and stopping["type"] != "asha":
         raise ValueError(f"early_terminate.type {stopping['type']}: with pareto, allowed: asha")
     return Stopping(**stopping)

@@ -57,7 +57,7 @@ def show(
 
     Args:
         vocab_size: of the data. [token]
-        price: what the sweep may take, and the price of a GPU-hour.
+        price: of a GPU-hour; what the sweep may take is not looked at.
         tokens_per_second: training speed of a trial of average size; None: measured, else assumed.
     """
     proposals = list(preview(spec))
@@ -69,7 +69,7 @@ def show(
     console.print()
     console.print(_parts_table(parts(spec, costs), spec, price))
     console.print(
-        f"{_expectation(spec)}A time is that of one slot, at {speed:.1e} FLOP/s: {source}.",
+        f"{_expectation(spec)}{_sharing(spec)}A time is that of one slot, at {speed:.1e} FLOP/s: {source}.",
         soft_wrap=True,
     )
 
@@ -82,6 +82,11 @@ def _expectation(spec: Spec) -> str:
     if spec.early_terminate and spec.forecasts:
         return "More may go on than the finalists: those with a fair chance to end best, and as forecasts change. "
     return ""
+
+
+def _sharing(spec: Spec) -> str:
+    """What a GPU-hour is, where the cluster will say how many trials share a GPU."""
+    return "" if spec.trials_per_gpu is not None else "GPU-hours are those of one trial a GPU; several may share it. "
 
 
 def _trials_table(

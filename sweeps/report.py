@@ -4,6 +4,7 @@ import math
 import os
 from collections import Counter
 from collections.abc import Sequence
+from typing import get_args
 
 from rich.console import Console
 from rich.table import Table
@@ -13,7 +14,7 @@ from sweeps.budget import Budget
 from sweeps.confirm import Confirmed, confirmed, verdict
 from sweeps.display import COLOURS, number
 from sweeps.pareto import front, second_objective
-from sweeps.results import Result, RunFolder, ranked
+from sweeps.results import Result, RunFolder, Status, ranked
 from sweeps.spec import Objective, Spec
 
 LEADERS = 10
@@ -79,9 +80,9 @@ def conclusion(results: Sequence[Result]) -> str:
         return "No trial gave a usable loss; see the error column of results.csv."
     best = leaders[0]
     statuses = Counter(result.status for result in search)
-    others = ", ".join(f"{count} {status}" for status, count in statuses.items())
+    ends = ", ".join(f"{statuses[status]} {status}" for status in get_args(Status) if statuses[status])
     return (
-        f"Best of {len(search)} trials ({others}): {best.shape}, {number(best.parameters)} parameters, "
+        f"Best of {len(search)} trials ({ends}): {best.shape}, {number(best.parameters)} parameters, "
         f"with val_loss {best.best_val_loss:.4f} nat/token after {number(best.tokens)} tokens."
     )
 

@@ -191,10 +191,7 @@ def append_result(path: Path, result: Result) -> None:
     """Add one row to results.csv, on the disk when this returns; see `drop_torn_row`."""
     if not path.exists():
         write_results(path, [])
-    with open(path, "a", encoding="utf-8") as file:
-        file.write(_line(asdict(result).values()))
-        file.flush()
-        os.fsync(file.fileno())
+    _append(path, asdict(result).values())
 
 
 def read_results(path: Path) -> list[Result]:
@@ -218,9 +215,15 @@ class Curves:
         drop_torn_row(path)
 
     def append(self, trial_id: str, metrics: Metrics) -> None:
-        """Add one evaluation."""
-        with open(self.path, "a", encoding="utf-8") as file:
-            file.write(_line([trial_id, *asdict(metrics).values()]))
+        """Add one evaluation, on the disk when this returns: decisions follow from it."""
+        _append(self.path, [trial_id, *asdict(metrics).values()])
+
+
+def _append(path: Path, values: Iterable[Any]) -> None:
+    with open(path, "a", encoding="utf-8") as file:
+        file.write(_line(values))
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def read_curves(path: Path) -> dict[str, list[Metrics]]:

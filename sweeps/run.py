@@ -185,8 +185,8 @@ def _replay(options: argparse.Namespace, spec: Spec, vocabulary: int, budget: Bu
         f"{table.inexact} of {len(results)} trials were answered by the nearest recorded configuration.",
         soft_wrap=True,
     )
-    if used_up := sweep.meter.used_up:
-        console.print(f"{used_up} is used up with {sweep.left} trials left.")
+    if (left := sweep.left) and (used_up := sweep.meter.used_up):
+        console.print(f"{used_up} is used up with {left} trials left.")
     if table.invalid:
         console.print(f"Left out: {table.invalid} recorded runs whose shape is not valid within the limits.")
     if table.cut_short:

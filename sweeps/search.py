@@ -41,6 +41,8 @@ STATES: dict[Status, TrialState] = {
     "failed": TrialState.FAIL,
 }
 """What Optuna calls the ends of trials."""
+CLOSED_AT, ABANDONED = "closed_at", "abandoned"
+"""Attributes of a study, and of a trial."""
 Key = tuple[int | float, ...]
 """The searched values of a configuration: what tells it from others."""
 
@@ -115,11 +117,15 @@ class Search:
         """Ended trials, and whether they failed."""
         self._stopped_at: dict[str, int] = {}
         """Of trials that went on, the evaluation at which they had stopped last."""
+        self.closed_at: int = self._study.user_attrs.get(CLOSED_AT, 0)
+        """Trials of the search when it was closed; 0: it is open."""
         for trial in trials:
             self._recover(trial)
 
     def _recover(self, trial: FrozenTrial) -> None:
-        if "trial_id" in trial.user_attrs:
+        if ABANDONED in trial.user_attrs:
+            self._ids[trial.user_attrs["trial_id"]] = trial._trial_id
+        elif "trial_id" in trial.user_attrs:
             trial_id = trial.user_attrs["trial_id"]
             if trial_id in self._ids:
                 self._revive(trial_id, trial._trial_id, trial.user_attrs["stopped_at"])
@@ -251,6 +257,13 @@ class Search:
         self._revive(trial_id, self._storage.create_new_trial(self._study._study_id, trial), stopped_at)
         return Proposal(trial_id, self._assignments[trial_id], resumed=True, stopped_at=stopped_at)
 
+    @_storage_errors()
+    def close(self, trials: int) -> None:
+        """Note that a search of so many trials has ended: what is learnt later reopens it for nobody."""
+        if self.closed_at < trials:
+            self._study.set_user_attr(CLOSED_AT, trials)
+            self.closed_at = trials
+
     def _ask_for(self, assignment: Assignment, *, seed: int | None = None, stage: Stage = "search") -> Proposal:
         """Write a chosen configuration down, in one transaction: a commit costs more than the choice."""
         fixed = FixedTrial(self._space.sampler_parameters(assignment))
@@ -316,6 +329,14 @@ class Search:
         if status == "failed":
             self._avoid(trial_id)
         self._end(trial_id, values)
+
+    @_storage_errors()
+    def abandon(self, trial_id: str) -> None:
+        """End a trial that is not asked for any more, as failed; its configuration counts as untried from the next run
+        on.
+        """
+        self._storage.set_trial_user_attr(self._ids[trial_id], ABANDONED, True)
+        self._storage.set_trial_state_values(self._ids[trial_id], TrialState.FAIL)
 
     def _avoid(self, trial_id: str) -> None:
         """Let the surrogate take a failure for a bad end, so that its region is not proposed at once again."""

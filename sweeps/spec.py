@@ -10,7 +10,7 @@ from tinystories.models import size
 
 WandbMode = Literal["auto", "online", "offline", "disabled"]
 Objective = Literal["parameters", "flops"]
-Rule = Literal["screen", "asha"]
+StoppingType = Literal["screen", "asha"]
 FIRST = 9
 """The first rung is at one part of so many, unless the spec says otherwise: behind the warm-up, a twentieth."""
 METRICS = ("val_loss", "val_bpb")
@@ -20,22 +20,22 @@ METRICS = ("val_loss", "val_bpb")
 class Stopping:
     """When poor trials stop.
 
-    screen: all at the first rung; when no more are to come, the best three times `finalists` go on to the second rung,
-    at three times as many evaluations, and the best `finalists` there to their end.
+    screen: all at the first rung; when no more are to come, the best `eta` times `finalists` go on to the second rung,
+    at `eta` times as many evaluations, and the best `finalists` there to their end.
     asha: at evaluations min_iter, min_iter * eta, ..., where the best 1/eta go on at once.
 
     Source: Egele et al. 2023, arXiv:2307.15422; Li et al. 2020, arXiv:1810.05934, stopping variant, whose r is
     `min_iter`.
     """
 
-    type: Rule = "asha"
-    """Which of them; unless it is given, screen at equal FLOPs or seconds, where curves cross."""
+    type: StoppingType = "screen"
+    """Which of them; with `pareto`, asha."""
     finalists: int = 3
     """Trials that are trained to their end after a screening."""
     looks: int = 2
     """Rungs of a screening."""
     eta: int = 3
-    """ASHA's reduction factor."""
+    """Reduction factor: of the trials from a rung to the next, whose evaluations are so many times as many."""
     min_iter: int | None = None
     """The first rung; None: a ninth of the evaluations. On recorded curves that cross, a first rung at a twenty-seventh
     stopped the best shapes (docs/measurements.md). [evaluation]"""

@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sweeps.halving import Forecaster, Screening, SuccessiveHalving
+from sweeps.halving import Forecaster, Screening, SuccessiveHalving, quotas
 from sweeps.pareto import ParetoHalving
 from sweeps.spec import Spec, Stopping
 
@@ -24,7 +24,11 @@ def rule(spec: Spec, *, forecaster: Forecaster, second: Mapping[str, float]) -> 
         return ParetoHalving(eta=stopping.eta, rungs=spec.rungs, second=second)
     if stopping.type == "screen":
         return Screening(
-            rungs=spec.rungs, finalists=stopping.finalists, forecaster=forecaster if spec.forecasts else None
+            rungs=spec.rungs,
+            evaluations=spec.evaluations,
+            finalists=stopping.finalists,
+            eta=stopping.eta,
+            forecaster=forecaster if spec.forecasts else None,
         )
     return SuccessiveHalving(eta=stopping.eta, rungs=spec.rungs)
 
@@ -59,9 +63,8 @@ def _going_on(reached: float, spec: Spec, rung: int) -> float:
     assert stopping is not None
     if stopping.type == "asha":
         return expected_to_pass(reached, stopping.eta)
-    screening = Screening(rungs=spec.rungs, finalists=stopping.finalists)
-    quotas = {start: quota for start, _, quota in screening.stretches(stopping.finalists, spec.evaluations)}
-    return min(reached, quotas[rung])
+    numbers = quotas(len(spec.rungs), finalists=stopping.finalists, eta=stopping.eta)
+    return min(reached, numbers[spec.rungs.index(rung)])
 
 
 def expected_to_pass(trials: float, eta: int) -> float:

@@ -7,7 +7,6 @@ where a trial ends that had stopped.
 """
 
 import logging
-import math
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -113,7 +112,6 @@ class Sweep:
         self._finals = self._screening and Finals(
             self._screening,
             self.meter,
-            evaluations=spec.evaluations,
             slots=slots,
             rate=self._rate,
             stopped_at=self._stopped_at,
@@ -141,6 +139,8 @@ class Sweep:
             self._drop_unusable(result)
         unfinished = []
         for proposal in proposals:
+            for metrics in curves.get(proposal.trial_id, ()):  # a kill may have come before Optuna was told
+                self._search.report(proposal.trial_id, metrics.evaluation, self._loss(metrics))
             ended = self.results.get(proposal.trial_id)
             if ended is None or (proposal.stopped_at and ended.status == "stopped"):
                 unfinished.append(proposal)
@@ -160,15 +160,15 @@ class Sweep:
     def left(self) -> int:
         """Trials that have not ended yet, with finalists that wait."""
         going_on = self._finalists | {proposal.trial_id for proposal in self._unfinished if proposal.stopped_at}
-        if self._finals and self._searched >= self.spec.trials:
-            going_on.update(self._finals.waiting(all_begun=True))
+        if self._finals and self._searched >= self.spec.trials and not self._closed:
+            going_on.update(self._finals.waiting())
         return confirm.left(self.spec, list(self.results.values())) + len(going_on)
 
     @property
-    def waiting(self) -> bool:
+    def may_follow(self) -> bool:
         """Whether more trials may follow from those that are running."""
-        may_follow = self.spec.confirm is not None or self._screening is not None
-        return may_follow and bool(self._searching) and not self.meter.used_up
+        choosing = self.spec.confirm is not None or self._screening is not None
+        return choosing and bool(self._searching) and not self.meter.used_up
 
     def propose(self) -> Running | None:
         """The next trial to run: those left unfinished, new ones, confirming ones; None when there is none now."""
@@ -199,9 +199,25 @@ class Sweep:
         running = self._reached
         if not self._all_begun and not (self._finals and self._finals.save(running)):
             return self._search.ask()
-        if self._finals and (finalist := self._finals.next(running, all_begun=self._all_begun)):
-            return self._search.ask_to_resume(*finalist)
+        if self._finals and not self._closed:
+            if finalist := self._finals.next(running, all_begun=self._all_begun):
+                return self._search.ask_to_resume(*finalist)
+            if self._all_begun and not self._searching:
+                self._close()
         return None if self._searching else self._ask_again()
+
+    def _close(self) -> None:
+        """All finalists have ended: trials that have stopped go on no more, and their checkpoints go."""
+        self._search.close(self.spec.trials)
+        if dropped := self._keep(self._kept):
+            files.write_results(self.folder.results, self.results.values())
+        for trial_id in dropped:
+            storage.delete(self.checkpoint_folder(trial_id))
+
+    @property
+    def _closed(self) -> bool:
+        """Whether all finalists have ended: forecasts that change by a restart or a confirmation call for no others."""
+        return self._search.closed_at >= self.spec.trials
 
     @property
     def _all_begun(self) -> bool:
@@ -286,7 +302,9 @@ class Sweep:
     def abandon(self) -> None:
         """End in Optuna what was left unfinished and is not asked for any more, now that the sweep is done."""
         while self._unfinished:
-            self._search.tell(self._unfinished.popleft().trial_id, "failed", math.nan)
+            trial_id = self._unfinished.popleft().trial_id
+            self._search.abandon(trial_id)
+            storage.delete(self.checkpoint_folder(trial_id))
 
     def stand_for(self, trial_id: str, config: TrialConfig) -> None:
         """Let a running trial stand for another configuration, the nearest that is recorded."""
@@ -304,7 +322,8 @@ class Sweep:
         if status != "stopped":
             self._last.pop(trial_id, None)
         self._drop_unusable(result)
-        dropped = self._drop_checkpoints(result)
+        confirms = result.stage == "confirm" and result.usable
+        dropped = self._keep([*self._kept, result]) if result.checkpoint and not confirms else []
         self._write(trial_id, whole=trial_id in self._finalists or any(other != trial_id for other in dropped))
         self._finalists.discard(trial_id)
         self._tell(result)
@@ -356,14 +375,11 @@ class Sweep:
     def _relative(self, checkpoint: str) -> str:
         return checkpoint.removeprefix(f"{self.folder.root}/")
 
-    def _drop_checkpoints(self, ended: Result) -> list[str]:
-        """Forget the checkpoints of all but the best ended trials, and those that confirm; returns whose to delete.
+    def _keep(self, known: list[Result]) -> list[str]:
+        """Forget the checkpoints of all but the best of these ended trials; returns whose to delete.
 
         Where there are two objectives, the best are all on the front. Stopped trials that may yet go on keep theirs.
         """
-        if not ended.checkpoint or (ended.stage == "confirm" and ended.usable):
-            return []
-        known = [*self._kept, ended]
         if self.spec.pareto:
             self._kept = front(known, self.spec.pareto)
         else:
@@ -378,10 +394,7 @@ class Sweep:
 
     def _promising(self) -> set[str]:
         """Stopped trials that may yet go on."""
-        if not self._screening:
-            return set()
-        promising = self._screening.promising(self.spec.evaluations)
-        return {trial_id for trial_id in promising if self._stopped_at(trial_id) is not None}
+        return self._screening.promising(self._stopped_at) if self._screening and not self._closed else set()
 
     def checkpoint_folder(self, trial_id: str) -> str:
         """Where a trial's checkpoints stand."""

@@ -53,7 +53,7 @@ class SweepSearcher(Searcher):
         sweep = self._bridge.sweep
         trial = sweep.propose()
         if trial is None:
-            return None if sweep.waiting else Searcher.FINISHED
+            return None if sweep.may_follow else Searcher.FINISHED
         folder = sweep.checkpoint_folder(trial.trial_id)
         return {"job": Job(trial_id=trial.trial_id, config=trial.config, checkpoints=folder)}
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from optuna.trial import TrialState
 
 from sweeps import parsing
+from sweeps.halving import DIVERGED_LOSS
 from sweeps.pareto import ParetoHalving, beaten_by, front
 from sweeps.results import Result, RunFolder, read_results
 from sweeps.sweep import Sweep
@@ -56,6 +57,13 @@ def test_one_beaten_by_most_stops() -> None:
         False,
         False,
     ]
+
+
+def test_a_diverged_one_stops_however_small_it_is() -> None:
+    halving = ParetoHalving(eta=2, rungs=(1,), second={"large": 2.0, "small": 1.0})
+
+    assert halving.report("large", 1, 3.0)
+    assert not halving.report("small", 1, DIVERGED_LOSS)
 
 
 def test_a_sweep_with_two_objectives_tells_optuna_both_and_keeps_the_front(tmp_path: Path) -> None:

@@ -66,6 +66,7 @@ def test_rungs_are_powers_of_eta_below_the_full_run() -> None:
 
 def test_the_first_rung_is_at_a_ninth_unless_it_is_given() -> None:
     assert [Stopping(type="asha").rungs(evaluations) for evaluations in (4, 9, 27)] == [(1, 3), (1, 3), (3, 9)]
+    assert Stopping(type="screen", eta=2, looks=3, min_iter=1).rungs(27) == (1, 2, 4)
     assert [Stopping(type="screen").rungs(evaluations) for evaluations in (4, 9, 27)] == [(1, 3), (1, 3), (3, 9)]
     assert Stopping(type="screen", min_iter=1).rungs(81) == (1, 3)
 
@@ -168,8 +169,8 @@ def test_a_number_of_trials_for_a_gpu_that_means_nothing_is_refused(value: str |
         ({"trial": {"tokens": "20k", "dtype": "int8"}}, "trial.dtype 'int8' is not one of auto, float32, bfloat16"),
         ({"early_terminate": {"type": "median"}}, "early_terminate.type 'median' is not one of screen, asha"),
         (
-            {"early_terminate": {"type": "screen", "eta": 3}},
-            "unknown key 'eta' in early_terminate of type screen; known: type, finalists, looks",
+            {"early_terminate": {"type": "screen", "factor": 3}},
+            "unknown key 'factor' in early_terminate of type screen; known: type, finalists, looks, eta, min_iter",
         ),
         ({"early_terminate": {"type": "screen", "looks": 0}}, "early_terminate.looks 0 must be at least 1"),
         ({"early_terminate": {"type": "asha", "finalists": 3}}, "known: type, eta, min_iter"),
@@ -245,16 +246,14 @@ def test_curves_of_many_evaluations_are_forecast_where_they_cross() -> None:
     assert not forecasts("flops", 8)
 
 
-def test_trials_are_screened_where_curves_cross_and_two_objectives_are_for_asha() -> None:
+def test_trials_are_screened_unless_there_are_two_objectives() -> None:
     def kind(**changes: Any) -> str | None:
         stopping = parsing.parse(minimal(**changes)).early_terminate
         return stopping and stopping.type
 
     assert kind() is None
-    assert kind(early_terminate={}) == "asha"
-    assert kind(early_terminate={"type": "screen"}) == "screen"
-    assert kind(early_terminate={}, trial={"flops": 1e12}) == "screen"
-    assert kind(early_terminate={"type": "asha"}, trial={"seconds": 60}) == "asha"
+    assert kind(early_terminate={}) == "screen"
+    assert kind(early_terminate={"type": "asha"}) == "asha"
     assert kind(early_terminate={}, pareto="parameters") == "asha"
     with pytest.raises(ValueError, match="type screen: with pareto, allowed: asha"):
         kind(early_terminate={"type": "screen"}, pareto="parameters")

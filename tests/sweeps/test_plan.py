@@ -1,4 +1,7 @@
-"""What a sweep is expected to cost, against the rule itself on trials in random order."""
+"""The preview: what a sweep is expected to train, and what that costs."""
+
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -6,10 +9,11 @@ from rich.console import Console
 from sweeps import parsing, plan
 from sweeps.budget import Budget
 from sweeps.plan import Cost, parts
+from sweeps.results import RunFolder, write_results
 from sweeps.spec import Spec
 from sweeps.stopping import expected_to_pass
 
-from .examples import minimal
+from .examples import RESULT, minimal
 
 COST = Cost(flops=1e12, tokens=9000, seconds=90)
 
@@ -41,6 +45,35 @@ def test_without_early_stopping_every_trial_is_paid_in_full() -> None:
     (only,) = parts(spec(run_cap=7, early_terminate=None), [COST])
 
     assert (only.trials, only.cost.flops) == (7, 7 * COST.flops)
+
+
+@pytest.mark.parametrize(
+    ("axis", "budget", "full"),
+    [
+        ("tokens", 9000, Cost(flops=9000 * 6_720, tokens=9000, seconds=9)),
+        ("flops", 6_720_000, Cost(flops=6_720_000, tokens=1000, seconds=1)),
+        ("seconds", 2, Cost(flops=2 * 6_720_000, tokens=2000, seconds=2)),
+    ],
+)
+def test_a_trial_costs_what_its_budget_buys(
+    axis: str, budget: float, full: Cost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan.size, "flops_per_token", lambda model: 6_720)
+    config = spec(trial={axis: budget}).trial_config({"depth": 1, "width": 16, "heads": 1})
+
+    assert plan.cost(config, 300, speed=6_720_000) == full
+
+
+def test_the_speed_of_trials_that_have_run_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    only = spec(run_cap=1, early_terminate=None, trial={"flops": 6e12})
+    write_results(RunFolder(tmp_path / "runs/tiny").results, [replace(RESULT, flops=1.5e12, seconds=3.0)])
+    console = Console(record=True, width=120)
+    plan.show(only, 300, console, price=Budget())
+
+    shown = console.export_text()
+    assert "at 5.0e+11 FLOP/s: the mean of 1 trials in runs/tiny" in shown
+    assert shown.split("total")[1].split()[3] == "0:12"
 
 
 def test_a_given_speed_and_price_make_the_cost(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:

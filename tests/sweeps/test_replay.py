@@ -3,6 +3,9 @@
 import csv
 import gzip
 import math
+import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -232,6 +235,28 @@ def test_a_bad_table_is_one_line(
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+def test_a_replay_says_what_answered_needs_no_ray_and_leaves_nothing(tmp_path: Path) -> None:
+    text = """
+    {name: t, parameters: {depth: {values: [1, 2, 3, 4, 5, 6]}}, run_cap: 6, early_terminate: {finalists: 1},
+     trial: {tokens: 400, width: 16, heads: 1, evaluations: 4, context: 10, batch_size: 1}}
+    """
+    (tmp_path / "sweep.yaml").write_text(text)
+    write(tmp_path / "t.csv", GRID)
+    code = (
+        "import sys; from sweeps import run; status = run.main(sys.argv[1:]); "
+        "sys.exit(status or bool({'ray', 'torch'} & set(sys.modules)))"
+    )
+    options = ["sweep.yaml", "--replay", "t.csv", "--workers", "2"]
+    done = subprocess.run([sys.executable, "-c", code, *options], cwd=tmp_path, capture_output=True, text=True)
+
+    assert done.returncode == 0, done.stderr
+    said = " ".join(done.stdout.split())
+    assert "Best of 4 trials (1 completed, 3 stopped): depth 4," in said
+    assert "Replayed from 4 runs of t.csv by 2 simulated workers; " in said
+    assert re.search("; [1-4] of 4 trials were answered by the nearest recorded configuration. Every recorded", said)
+    assert {path.name for path in tmp_path.iterdir()} == {"sweep.yaml", "t.csv"}
 
 
 def test_recorded_runs_outside_the_limits_answer_nothing(tmp_path: Path) -> None:

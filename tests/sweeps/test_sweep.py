@@ -8,12 +8,13 @@ from typing import Any
 
 import optuna
 import pytest
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from sweeps import parsing
 from sweeps.budget import Budget
 from sweeps.replay import Clock
-from sweeps.results import Result, RunFolder, Status, read_curves, read_results, write_results
+from sweeps.results import Curves, Result, RunFolder, Status, read_curves, read_results, write_results
+from sweeps.search import Search
 from sweeps.sweep import Running, Sweep
 from sweeps.tracking import Tracker
 from tinystories.metrics import Metrics
@@ -72,9 +73,12 @@ def complete(sweep: Sweep, loss: float) -> str:
     return trial.trial_id
 
 
+def optuna_trials(root: Path) -> list[FrozenTrial]:
+    return optuna.load_study(study_name="sweep", storage=f"sqlite:///{root / 'optuna.db'}").trials
+
+
 def states(root: Path) -> list[TrialState]:
-    study = optuna.load_study(study_name="sweep", storage=f"sqlite:///{root / 'optuna.db'}")
-    return [trial.state for trial in study.trials]
+    return [trial.state for trial in optuna_trials(root)]
 
 
 def test_the_second_at_a_rung_stops_if_it_is_worse(tmp_path: Path) -> None:
@@ -272,7 +276,7 @@ def test_the_best_are_confirmed_when_the_search_has_ended_and_after_a_kill_too(t
     sweep = open_sweep(tmp_path, run_cap=2, confirm={"top": 1, "seeds": 2}, trial={"tokens": "20k", "cooldown": 0})
     first, second = propose(sweep), propose(sweep)
     assert sweep.propose() is None
-    assert sweep.waiting
+    assert sweep.may_follow
     for trial, loss in ((first, 2.0), (second, 1.0)):
         sweep.report(trial.trial_id, metrics(9, loss), checkpoint(sweep, trial.trial_id))
         sweep.finish(trial.trial_id, "completed")
@@ -285,7 +289,7 @@ def test_the_best_are_confirmed_when_the_search_has_ended_and_after_a_kill_too(t
     resumed = open_sweep(tmp_path, run_cap=2, confirm={"top": 1, "seeds": 2}, trial={"tokens": "20k", "cooldown": 0})
     assert (propose(resumed).trial_id, propose(resumed).config.seed) == (again.trial_id, 2)
     assert resumed.propose() is None
-    assert not resumed.waiting
+    assert not resumed.may_follow
     for trial_id in list(resumed.running):
         resumed.report(trial_id, metrics(9, 1.0), checkpoint(resumed, trial_id))
         resumed.finish(trial_id, "completed")
@@ -320,11 +324,11 @@ def test_all_are_screened_and_the_best_are_trained_to_their_end(tmp_path: Path) 
     names = [screen(sweep, loss) for loss in (4.0, 1.0, 3.0)]
     late = propose(sweep)
     assert sweep.propose() is None, "a better one may come"
-    assert sweep.waiting
+    assert sweep.may_follow
     sweep.report(late.trial_id, metrics(1, 2.0), checkpoint(sweep, late.trial_id))
     sweep.finish(late.trial_id, "stopped")
     assert states(tmp_path) == [TrialState.PRUNED] * 4
-    assert kept(tmp_path) == {names[1], late.trial_id}
+    assert kept(tmp_path) == {names[1], names[2], late.trial_id}, "one may fail, and another one moves up"
     assert sweep.left == 2
 
     best, second = propose(sweep), propose(sweep)
@@ -334,15 +338,24 @@ def test_all_are_screened_and_the_best_are_trained_to_their_end(tmp_path: Path) 
     train_to_its_end(sweep, best, 0.9)
     train_to_its_end(sweep, second, 0.8)
 
-    assert (sweep.propose(), sweep.waiting, sweep.left) == (None, False, 0)
+    assert (sweep.propose(), sweep.may_follow, sweep.left) == (None, False, 0)
     rows = {row.trial_id: row for row in read_results(tmp_path / "results.csv")}
     assert [rows[name].status for name in sorted(rows)] == ["stopped", "completed", "stopped", "completed"]
     assert states(tmp_path) == [TrialState.PRUNED] * 4 + [TrialState.COMPLETE] * 2
     assert [row.evaluation for row in read_curves(tmp_path / "curves.csv")[names[1]]] == list(range(1, 10))
-    assert kept(tmp_path) == {late.trial_id}
+    assert kept(tmp_path) == {late.trial_id} == {row.trial_id for row in rows.values() if row.checkpoint}
 
 
-@pytest.mark.parametrize("reported", [0, 3])
+def test_after_the_end_the_losers_of_all_rungs_lose_their_checkpoints(tmp_path: Path) -> None:
+    changes: dict[str, Any] = {"early_terminate": {"finalists": 1}, "run_cap": 8, "keep_checkpoints": 1}
+    drive(tmp_path, workers=3, reports=1000, clock=Clock(), gpu_hours=None, **changes)
+
+    (winner,) = (row for row in read_results(tmp_path / "results.csv") if row.status == "completed")
+    assert kept(tmp_path) == {winner.trial_id}
+    assert [row.trial_id for row in read_results(tmp_path / "results.csv") if row.checkpoint] == [winner.trial_id]
+
+
+@pytest.mark.parametrize("reported", [0, 3, 9])
 def test_a_kill_among_the_finalists_loses_nothing(tmp_path: Path, reported: int) -> None:
     sweep = open_sweep(tmp_path, run_cap=3, **SCREENED)
     names = [screen(sweep, loss) for loss in (1.0, 2.0, 3.0)]
@@ -364,6 +377,36 @@ def test_a_kill_among_the_finalists_loses_nothing(tmp_path: Path, reported: int)
     assert states(tmp_path) == [TrialState.PRUNED] * 3 + [TrialState.COMPLETE] * 2
 
 
+def test_a_kill_before_optuna_hears_of_the_first_loss_is_repaired(tmp_path: Path) -> None:
+    changes: dict[str, Any] = {"early_terminate": {}, "trial": {"flops": "9e9"}}
+    killed = propose(open_sweep(tmp_path, **changes))
+    Curves(tmp_path / "curves.csv").append(killed.trial_id, metrics(1, 2.0))
+
+    resumed = open_sweep(tmp_path, gpu_hours=1, **changes)
+    assert [propose(resumed).trial_id, propose(resumed).trial_id] == [killed.trial_id, "0001"]
+    assert optuna_trials(tmp_path)[0].intermediate_values == {1: 2.0}
+
+
+def test_what_was_abandoned_is_proposed_again_when_it_is_asked_for(tmp_path: Path) -> None:
+    changes: dict[str, Any] = {
+        "parameters": {"depth": {"values": [1, 2]}},
+        "trial": {"tokens": "20k", "width": 16, "heads": 1},
+    }
+    sweep = open_sweep(tmp_path, run_cap=2, **changes)
+    complete(sweep, 1.0)
+    hung = propose(sweep)
+    checkpoint(sweep, hung.trial_id)
+
+    smaller = open_sweep(tmp_path, run_cap=1, **changes)
+    assert smaller.left == 0
+    smaller.abandon()
+    assert states(tmp_path) == [TrialState.COMPLETE, TrialState.FAIL]
+    assert hung.trial_id not in kept(tmp_path)
+
+    again = propose(open_sweep(tmp_path, run_cap=2, **changes))
+    assert (again.config.depth, again.trial_id) == (hung.config.depth, "0002")
+
+
 def test_more_trials_may_bring_more_finalists(tmp_path: Path) -> None:
     sweep = open_sweep(tmp_path, run_cap=2, early_terminate=screening(1))
     screen(sweep, 2.0), screen(sweep, 3.0)
@@ -377,15 +420,8 @@ def test_more_trials_may_bring_more_finalists(tmp_path: Path) -> None:
     assert (larger.results[better].status, larger.left) == ("completed", 0)
 
 
-def test_the_last_of_a_budget_is_for_the_finalists(tmp_path: Path) -> None:
-    """A trial takes 9 s, 1 s to the rung: with 30 s there is room for one finalist, and it is trained in time."""
-    clock = Clock()
-    changes: dict[str, Any] = {
-        "run_cap": 60,
-        "repeats": "new_seed",
-        "early_terminate": screening(5),
-    }
-    sweep = open_sweep(tmp_path, gpu_hours=30 / 3600, clock=clock, **changes)
+def spend(sweep: Sweep, clock: Clock) -> list[str]:
+    """A slot trains what is proposed, a second an evaluation, until there is no more; the trials in their order."""
     order = []
     while trial := sweep.propose():
         order.append(trial.trial_id)
@@ -400,6 +436,32 @@ def test_the_last_of_a_budget_is_for_the_finalists(tmp_path: Path) -> None:
             if sweep.meter.used_up:
                 sweep.pause(trial.trial_id)
                 break
+    return order
+
+
+@pytest.mark.parametrize(("seconds", "completed"), [(25, 1), (29, 1), (33, 2), (41, 2), (46, 3)])
+def test_once_all_have_begun_as_many_are_finalists_as_the_rest_of_the_budget_trains(
+    tmp_path: Path, seconds: float, completed: int
+) -> None:
+    """Screened in 9 s; then one finalist takes 12 s with the losers of its second rung, two 24 s, three 36 s."""
+    clock = Clock()
+    changes: dict[str, Any] = {"run_cap": 9, "repeats": "new_seed", "early_terminate": {}}
+    sweep = open_sweep(tmp_path, gpu_hours=seconds / 3600, clock=clock, **changes)
+    spend(sweep, clock)
+
+    assert [result.status for result in sweep.results.values()].count("completed") == completed
+
+
+def test_the_last_of_a_budget_is_for_the_finalists(tmp_path: Path) -> None:
+    """A trial takes 9 s, 1 s to the rung: with 30 s there is room for one finalist, and it is trained in time."""
+    clock = Clock()
+    changes: dict[str, Any] = {
+        "run_cap": 60,
+        "repeats": "new_seed",
+        "early_terminate": screening(5),
+    }
+    sweep = open_sweep(tmp_path, gpu_hours=30 / 3600, clock=clock, **changes)
+    order = spend(sweep, clock)
 
     (completed,) = (name for name, result in sweep.results.items() if result.status == "completed")
     finalist_at = len(order) - 1 - order[::-1].index(completed)
@@ -420,7 +482,7 @@ def test_a_finalist_that_the_budget_does_not_last_for_waits_for_those_that_run(t
         sweep.finish(trial.trial_id, "stopped")
 
     first = propose(sweep)
-    assert (sweep.propose(), sweep.waiting, sweep.left) == (None, True, 3)
+    assert (sweep.propose(), sweep.may_follow, sweep.left) == (None, True, 3)
     clock.now += 8
     train_to_its_end(sweep, first, 1.0)
     second = propose(sweep)
@@ -428,7 +490,7 @@ def test_a_finalist_that_the_budget_does_not_last_for_waits_for_those_that_run(t
     assert sweep.report(second.trial_id, metrics(2, 2.0), "")
     assert sweep.meter.used_up
     sweep.pause(second.trial_id)
-    assert (sweep.propose(), sweep.waiting, sweep.left) == (None, False, 2)
+    assert (sweep.propose(), sweep.may_follow, sweep.left) == (None, False, 2)
 
     larger = open_sweep(tmp_path, gpu_hours=1, run_cap=4, early_terminate=screening(3))
     again = propose(larger)
@@ -449,8 +511,30 @@ def test_another_one_goes_on_for_a_finalist_that_comes_to_nothing(tmp_path: Path
     assert sweep.left == open_sweep(tmp_path, **changes).left == 1
 
     second = propose(open_sweep(tmp_path, **changes))
-    assert second.trial_id == names[1]
+    assert (second.trial_id, second.checkpoint != "") == (names[1], True)
     assert names[0] not in kept(tmp_path)
+
+
+def test_forecasts_that_change_after_the_end_call_for_no_other_finalist(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forecast_best(trial_id: str) -> None:
+        monkeypatch.setattr(Search, "chance_of_best", lambda search, name: 0.0)
+        monkeypatch.setattr(Search, "forecast", lambda search, names: {name: name != trial_id for name in names})
+
+    changes: dict[str, Any] = {"run_cap": 2, "early_terminate": screening(1), "trial": {"flops": "9e9"}}
+    sweep = open_sweep(tmp_path, **changes)
+    forecast_best("0001")
+    names = [screen(sweep, loss) for loss in (1.0, 2.0)]
+    train_to_its_end(sweep, propose(sweep), 2.0)
+    assert (sweep.propose(), sweep.left) == (None, 0)
+
+    forecast_best("0000")
+    assert (open_sweep(tmp_path, **changes).propose(), open_sweep(tmp_path, **changes).left) == (None, 0)
+    assert [sweep.results[name].status for name in names] == ["stopped", "completed"]
+    larger = open_sweep(tmp_path, **changes | {"run_cap": 3})
+    screen(larger, 3.0)
+    assert propose(larger).trial_id == "0000", "more trials open the search again"
 
 
 def test_finalists_are_confirmed_in_their_turn(tmp_path: Path) -> None:
@@ -462,7 +546,7 @@ def test_finalists_are_confirmed_in_their_turn(tmp_path: Path) -> None:
     sweep = open_sweep(tmp_path, **changes)
     best, _ = screen(sweep, 1.0), screen(sweep, 2.0)
     finalist = propose(sweep)
-    assert (finalist.trial_id, sweep.propose(), sweep.waiting) == (best, None, True)
+    assert (finalist.trial_id, sweep.propose(), sweep.may_follow) == (best, None, True)
     train_to_its_end(sweep, finalist, 0.5)
 
     confirming = [propose(sweep), propose(sweep)]
@@ -524,8 +608,9 @@ def test_a_screening_that_is_killed_again_and_again_ends_as_it_should(
     sweep = drive(tmp_path, workers=3, reports=1000, clock=clock, gpu_hours=gpu_hours, **changes)
 
     assert bool(sweep.meter.used_up) == bool(sweep.left) == (gpu_hours is not None)
-    while open_sweep(tmp_path, **changes).left:  # with another budget, or with forecasts made anew after a restart
+    if gpu_hours:
         drive(tmp_path, workers=3, reports=1000, clock=clock, gpu_hours=None, **changes)
+    assert open_sweep(tmp_path, **changes).left == 0
     rows, curves = read_results(tmp_path / "results.csv"), read_curves(tmp_path / "curves.csv")
     assert len(rows) == 18
     assert TrialState.RUNNING not in states(tmp_path)

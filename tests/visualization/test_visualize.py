@@ -5,15 +5,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from matplotlib.colors import same_color
 from matplotlib.figure import Figure
 
+from sweeps import parsing
+from sweeps.halving import quotas
 from tinystories.config import field_names
 from tinystories.data.make_dataset import make_stories
 from tinystories.metrics import Metrics
 from tinystories.visualization.charts import FAINT, VERMILION, short_number
 from tinystories.visualization.recording import read_recording
 from tinystories.visualization.visualize import draw, main, newest_run
+
+from ..sweeps.examples import minimal
 
 SPEC = """
 trial: {tokens: 90k, evaluations: 9}
@@ -135,6 +140,33 @@ def test_rungs_stand_where_the_spec_says_on_every_axis(
     assert [xs[0] for xs, ys in lines(curves) if ys == [0, 1]] == pytest.approx(rungs)
     assert named in curves.axes[0].get_xlabel()
     assert any(f"{short_number(float(rungs[0] * 9))} {named}" in text for text in texts(shapes))
+
+
+@pytest.mark.parametrize(
+    ("stopping", "pareto"),
+    [
+        ({}, None),
+        ({}, "flops"),
+        ({"type": "screen", "finalists": 5}, None),
+        ({"looks": 1}, None),
+        ({"min_iter": 2, "eta": 4}, None),
+        ({"type": "asha", "eta": 2}, None),
+    ],
+)
+def test_rungs_and_who_goes_on_are_those_of_the_sweep(
+    tmp_path: Path, stopping: dict[str, Any], pareto: str | None
+) -> None:
+    raw = minimal(early_terminate=stopping, pareto=pareto, trial={"tokens": "90k", "evaluations": 27})
+    spec = parsing.parse(raw)
+    recording = read_recording(write_run(tmp_path / "run", yaml.safe_dump(raw)))
+
+    assert spec.early_terminate is not None
+    finalists, eta = spec.early_terminate.finalists, spec.early_terminate.eta
+    if spec.early_terminate.type == "asha":
+        going_on = [f"best 1/{eta} go on"] * len(spec.rungs)
+    else:
+        going_on = [f"best {quota} go on later" for quota in quotas(len(spec.rungs), finalists=finalists, eta=eta)]
+    assert (recording.rungs, list(recording.going_on)) == (spec.rungs, going_on)
 
 
 def test_without_halving_there_are_no_rungs(tmp_path: Path) -> None:

@@ -15,8 +15,6 @@ from tinystories.config import AXES, Axis, TrialConfig, parse_number
 
 FINALISTS, LOOKS = 3, 2
 """Trials that a screening trains to their end, and its rungs, unless the spec says otherwise."""
-FEWER = 3
-"""At each rung of a screening so many times fewer trials go on, as in `sweeps.halving`."""
 FIRST = 9
 """Unless it is given, the first rung is at one part of so many of the evaluations, as in `sweeps.spec`."""
 OBJECTIVES = {"parameters": "parameters, embeddings included", "flops": "training FLOPs"}
@@ -147,11 +145,10 @@ def _rungs(spec: dict[str, Any], evaluations: int) -> tuple[tuple[int, ...], tup
     rungs: list[int] = []
     while first * eta ** len(rungs) < evaluations:
         rungs.append(first * eta ** len(rungs))
-    usual = "asha" if "tokens" in spec["trial"] or spec.get("pareto") else "screen"
-    if stopping.get("type", usual) == "asha":
+    if stopping.get("type", "asha" if spec.get("pareto") else "screen") == "asha":
         return tuple(rungs), (f"best 1/{eta} go on",) * len(rungs)
     rungs = rungs[: int(stopping.get("looks", LOOKS))]
-    quotas = [int(stopping.get("finalists", FINALISTS)) * FEWER**rest for rest in reversed(range(len(rungs)))]
+    quotas = [int(stopping.get("finalists", FINALISTS)) * eta**rest for rest in reversed(range(len(rungs)))]
     return tuple(rungs), tuple(f"best {quota} go on later" for quota in quotas)
 
 
