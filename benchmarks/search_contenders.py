@@ -15,6 +15,7 @@ All that stop have the same first rung, and ASHA everywhere the same reduction f
 import logging
 import math
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -22,7 +23,8 @@ from curve_tables import CurveTable
 from simulation import Contender, End
 
 from sweeps import stopping
-from sweeps.halving import DIVERGED_LOSS, SHARE, Screening, SuccessiveHalving
+from sweeps.finals import Finals
+from sweeps.halving import DIVERGED_LOSS, Screening, SuccessiveHalving
 from sweeps.search import Search
 from sweeps.space import Assignment
 from sweeps.spec import Stopping
@@ -182,63 +184,69 @@ class Ray(Contender):
         self._search.on_trial_complete(trial, result={"loss": loss})
 
 
+class Evaluations:
+    """A budget counted in evaluations, whoever trains them."""
+
+    limited = True
+
+    def __init__(self, budget: float) -> None:
+        self._budget = budget
+        self.spent = 0
+
+    def lasts(self, *phases: Sequence[float], slots: int, share: float | None = None) -> bool:
+        """Whether what is left does for some work, or a share of all."""
+        work = sum(map(sum, phases))
+        return self.spent + work <= self._budget if share is None else work <= share * self._budget
+
+
 class Ours(Contender):
     """What a sweep does, without its files."""
 
     per_budget = True
 
     def __init__(self, table: CurveTable, *, seed: int, budget: float) -> None:
-        self._spec = table.spec
-        self._search = Search(replace(self._spec, seed=seed))
-        rule = stopping.rule(self._spec, forecaster=self._search, second={})
+        self._search = Search(replace(table.spec, seed=seed))
+        rule = stopping.rule(table.spec, forecaster=self._search, second={})
         assert isinstance(rule, Screening)
         self._rule = rule
-        self._left = round(budget * self._spec.evaluations)
-        share = SHARE * self._left
-        self._count = rule.affordable(lambda phases: sum(map(sum, phases)) < share)
+        self._budget = Evaluations(budget * table.spec.evaluations)
+        self._finals = Finals(rule, self._budget, slots=1, rate=lambda trial: 1.0, stopped_at=self._stopped_at)
         self._untried = len(table.records)
         self._reached: dict[str, int] = {}
         """Of running trials."""
         self._stopped: dict[str, int] = {}
         """Where trials have stopped that have not gone on since."""
 
+    def _stopped_at(self, trial: str) -> int | None:
+        return self._stopped.get(trial)
+
+    @property
+    def _saves(self) -> bool:
+        return self._untried == 0 or self._finals.save(self._reached)
+
     def ask(self) -> tuple[str, Assignment] | None:
         """What the searcher proposes, as long as enough is left for the finalists."""
-        if self._untried == 0 or self._saves:
+        if self._saves:
             return None
         proposal = self._search.ask()
         self._untried -= 1
         self._reached[proposal.trial_id] = 0
         return proposal.trial_id, proposal.assignment
 
-    @property
-    def _saves(self) -> bool:
-        waiting = self._waiting()
-        if not waiting and not self._reached:
-            return False
-        phases = self._rule.work(self._count, running=self._reached, waiting=waiting, new=1)
-        return sum(left for work in phases for _, left in work) > self._left
-
-    def _waiting(self) -> dict[str, int]:
-        return self._rule.waiting(self._count, self._stopped.get)
-
     def resume(self) -> str | None:
         """The next finalist, once no more are to be looked at."""
-        if self._untried > 0 and not self._saves:
+        if not self._saves or not (found := self._finals.next(self._reached, all_begun=self._untried == 0)):
             return None
-        for trial, rung in self._waiting().items():
-            if any(at < rung for at in self._reached.values()):
-                return None
-            del self._stopped[trial]
-            self._rule.let_pass(trial, rung)
-            self._search.ask_to_resume(trial, rung)
-            self._reached[trial] = rung
-            return trial
-        return None
+        trial, rung = found
+        del self._stopped[trial]
+        self._rule.let_pass(trial, rung)
+        self._search.ask_to_resume(trial, rung)
+        self._reached[trial] = rung
+        return trial
 
     def report(self, trial: str, evaluation: int, loss: float) -> bool:
         """What the stopping rule decides."""
-        self._left -= 1
+        self._budget.spent += 1
         self._reached[trial] = evaluation
         self._search.report(trial, evaluation, _finite(loss))
         return self._rule.report(trial, evaluation, _finite(loss))

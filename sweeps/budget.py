@@ -92,6 +92,11 @@ class Meter:
         return (self._earlier["gpu_seconds"] + self._ended_gpu_seconds + held) / SECONDS
 
     @property
+    def limited(self) -> bool:
+        """Whether the budget can be used up."""
+        return self.budget.limited
+
+    @property
     def used_up(self) -> str | None:
         """The option whose budget is used up, with its value; None while all last."""
         budget = self.budget

@@ -1,12 +1,23 @@
 """The end of a screening: which stopped trials go on, and from when on what is left of a budget is theirs."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
-from sweeps.budget import Meter
 from sweeps.halving import SHARE, Screening
 
 MARGIN = 1.1
 """What the finalists get of a budget, over what they are expected to need."""
+
+
+class Purse(Protocol):
+    """What is left of a budget, as `budget.Meter` counts it."""
+
+    @property
+    def limited(self) -> bool:
+        """Whether it can be used up."""
+
+    def lasts(self, *phases: Sequence[float], slots: int, share: float | None = None) -> bool:
+        """Whether it does for some work."""
 
 
 class Finals:
@@ -14,7 +25,7 @@ class Finals:
 
     Args:
         screening: the sweep's rule.
-        meter: of its budget.
+        purse: what is left of its budget.
         slots: trials at a time.
         rate: time of an evaluation of a trial, or of the mean one for None. [s]
         stopped_at: the evaluation at which a trial has stopped; None if it has not, or has gone on since.
@@ -23,14 +34,14 @@ class Finals:
     def __init__(
         self,
         screening: Screening,
-        meter: Meter,
+        purse: Purse,
         *,
         slots: int,
         rate: Callable[[str | None], float],
         stopped_at: Callable[[str], int | None],
     ) -> None:
         self._screening = screening
-        self._meter = meter
+        self._purse = purse
         self._slots = slots
         self._rate = rate
         self._stopped_at = stopped_at
@@ -49,7 +60,7 @@ class Finals:
         Args:
             running: the last evaluation of running trials; 0 before the first.
         """
-        if not self._meter.budget.limited:
+        if not self._purse.limited:
             return False
         count = self._affordable()
         return bool(running or self.waiting(count)) and not self._lasts(count, running, new=1)
@@ -70,7 +81,7 @@ class Finals:
             if any(at < rung for at in running.values()):
                 return None
             work = [self._ahead(name, at) for name, at in (*running.items(), (trial_id, rung))]
-            return (trial_id, rung) if not running or self._meter.lasts(work, slots=self._slots) else None
+            return (trial_id, rung) if not running or self._purse.lasts(work, slots=self._slots) else None
         return None
 
     def _ahead(self, trial_id: str, at: int) -> float:
@@ -85,7 +96,7 @@ class Finals:
         """Whether what is left of the budget does for so many finalists, after so many new trials."""
         phases = self._screening.work(count, running=running, waiting=self.waiting(count), new=new)
         seconds = [[MARGIN * left * self._rate(trial_id) for trial_id, left in work] for work in phases]
-        return self._meter.lasts(*seconds, slots=self._slots)
+        return self._purse.lasts(*seconds, slots=self._slots)
 
     def _affordable(self) -> int:
         """How many finalists a share of the whole budget allows."""
@@ -93,6 +104,6 @@ class Finals:
 
         def fits(phases: list[list[int]]) -> bool:
             seconds = [[rate * evaluations for evaluations in work] for work in phases]
-            return self._meter.lasts(*seconds, slots=self._slots, share=SHARE)
+            return self._purse.lasts(*seconds, slots=self._slots, share=SHARE)
 
         return self._screening.affordable(fits)

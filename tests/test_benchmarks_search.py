@@ -1,14 +1,18 @@
-"""The simulator and the contenders of benchmarks/search.py, on a few records made here."""
+"""The simulator, the contenders and the report of benchmarks/search.py, on a few records made here."""
 
+import json
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
-from curve_tables import OURS, CurveTable
+from curve_tables import OURS, CurveTable, load
 from search_contenders import Ours, Random, RandomHalving, Ray, Top3
-from simulation import Contender, End, Simulation, regret_at
+from search_jobs import Job, Outcome, outcomes
+from search_report import Setting, sentences
+from simulation import Contender, End, Simulation, Step, regret_at
 
 from sweeps import parsing
 from sweeps.halving import SuccessiveHalving
@@ -168,3 +172,56 @@ def test_the_same_seed_searches_the_same(kind: type[Contender]) -> None:
     made = table([[float(depth % 7 + 9 - at) for at in range(9)] for depth in range(30)])
     runs = [Simulation(made, kind(made, seed=3, budget=5), workers=4, budget=5).run() for _ in range(2)]
     assert runs[0] == runs[1]
+
+
+def test_the_table_that_comes_along_is_a_search_of_whole_curves() -> None:
+    stories = load("stories", "tokens", Path("nowhere"))
+
+    assert stories.spec.evaluations == 27
+    assert stories.spec.rungs == (3, 9)
+    assert len(stories.records) == stories.spec.run_cap > 20
+    assert np.isfinite(stories.finals).all()
+    assert all(stories.recorded(record, 1) for record in stories.records)
+
+
+def outcome(contender: str, steps: list[Step], *, seed: int = 0, budget: float = 20, spent: float = 20) -> Outcome:
+    return Outcome(Job("made", "tokens", 8, contender, budget, seed), steps, spent, 0.0)
+
+
+def test_the_report_says_medians_over_seeds_who_is_better_and_what_random_needs() -> None:
+    random = [outcome("random", [(0, 2.0), (1, 1.0 + seed / 10), (16, 0.2)], seed=seed) for seed in range(3)]
+    better = [outcome("top-3", [(0, 2.0), (1, 0.1)], seed=seed, spent=6) for seed in range(3)]
+    ours = [
+        outcome("ours", [(0, 2.0), (1, {5: 0.8, 10: 0.3, 20: 0.0}[budget])], seed=seed, budget=budget)
+        for budget in (5, 10, 20)
+        for seed in range(3)
+    ]
+    found = {"random": random, "top-3": better, "ours": ours}
+    setting = Setting(table="made", axis="tokens", workers=8, note="", outcomes=found)
+
+    assert setting.quartiles("random", 10) == pytest.approx((1.05, 1.1, 1.15))
+    assert [setting.used_up(contender, 10) for contender in found] == [False, True, False]
+    assert [record.regret_median for record in setting.records([5, 10, 20])][-3:] == [0.8, 0.3, 0.0]
+    first = asdict(next(setting.records([5])))
+    assert list(first) == (
+        ["table", "axis", "workers", "contender", "budget", "regret_median", "regret_q1", "regret_q3", "seeds"]
+    )
+    assert list(sentences(setting, [5, 10, 20])) == [
+        "ours is worse than top-3 (its median above the other's upper quartile): at 5 0.800 over 0.100; "
+        "at 10 0.300 over 0.100",
+        "ours at 10: 0.300, since 10; random: since 16 (1.60 x 10, 1.60 x 10)",
+        "ours at 20: 0.000, since 20; random: not by 20 (1.00 x 20, 1.00 x 20)",
+    ]
+
+
+def test_finished_searches_are_kept_and_not_run_again(tmp_path: Path) -> None:
+    jobs = [Job("stories", "tokens", 8, "random", 5.0, seed) for seed in range(3)]
+    kept = tmp_path / "kept.jsonl"
+    first = list(outcomes(jobs[:2], data=tmp_path, processes=1, kept=kept))
+    lines = kept.read_text().splitlines()
+    assert [json.loads(line)["job"][-1] for line in lines] == [0, 1]
+
+    again = list(outcomes(jobs, data=tmp_path, processes=1, kept=kept))
+    assert again[:2] == first
+    assert kept.read_text().splitlines()[:2] == lines
+    assert len(kept.read_text().splitlines()) == 3

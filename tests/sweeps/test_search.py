@@ -31,8 +31,8 @@ def storage(folder: Path) -> optuna.Study:
     return optuna.load_study(study_name="sweep", storage=f"sqlite:///{folder / 'optuna.db'}")
 
 
-def open_search(folder: Path, seed: int = 0) -> Search:
-    return Search(spec(seed=seed), storage=folder / "optuna.db")
+def open_search(folder: Path, **changes: Any) -> Search:
+    return Search(spec(**changes), storage=folder / "optuna.db")
 
 
 def test_stopped_trials_are_pruned_with_all_their_values(tmp_path: Path) -> None:
@@ -92,18 +92,23 @@ def test_a_killed_driver_leaves_its_trials_to_the_next(tmp_path: Path) -> None:
     assert len(running) == 1
 
 
-def test_the_same_seed_proposes_the_same_trials(tmp_path: Path) -> None:
-    def proposals(folder: Path) -> list[dict[str, int | float]]:
+@pytest.mark.parametrize("method", get_args(Method))
+def test_the_same_seed_proposes_the_same_trials(tmp_path: Path, method: Method) -> None:
+    rate = {"learning_rate": {"min": 1e-5, "max": 1.0, "distribution": "log_uniform_values"}}
+
+    def proposals(folder: Path, seed: int) -> list[float]:
         folder.mkdir()
-        search = open_search(folder, seed=3)
+        search = open_search(folder, seed=seed, parameters=rate, trial=ONE_SHAPE, method=method)
         asked = []
-        for _ in range(12):
+        for _ in range(16):
             proposal = search.ask()
-            asked.append(proposal.assignment)
-            search.tell(proposal.trial_id, "completed", 10.0 - proposal.assignment["width"] / 10)
+            asked.append(proposal.assignment["learning_rate"])
+            search.tell(proposal.trial_id, "completed", 2 + abs(math.log10(asked[-1]) + 3))
         return asked
 
-    assert proposals(tmp_path / "a") == proposals(tmp_path / "b")
+    first = proposals(tmp_path / "a", seed=3)
+    assert proposals(tmp_path / "b", seed=3) == first
+    assert not set(proposals(tmp_path / "c", seed=4)) & set(first)
 
 
 @pytest.mark.parametrize("method", ["bayes", "tpe"])
