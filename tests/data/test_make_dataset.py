@@ -328,7 +328,7 @@ def test_short_text_gives_fewer_tokens_than_asked(text: Path, tmp_path: Path) ->
 
 def test_gpt_neo_vocabulary_is_cut_to_the_training_stories(text: Path, tmp_path: Path) -> None:
     if not SHARED.exists():
-        pytest.skip("GPT-2's vocabulary is not on this machine (shared/data/gpt2)")
+        pytest.skip("GPT-2's vocabulary is not on this machine")
     files = ["--vocab-json", SHARED / "gpt2/vocab.json", "--merges-txt", SHARED / "gpt2/merges.txt"]
     assert make("--text", text, "--tokenizer", "gpt-neo:400", *files, "--out", tmp_path / "out") == 0
     assert open_dataset(tmp_path / "out", verify=True).vocab_size == 400

@@ -30,7 +30,7 @@ def byte_pair() -> Tokenizer:
 @cache
 def gpt_neo(size: int = 320) -> Tokenizer:
     if not GPT2.exists():
-        pytest.skip("GPT-2's vocabulary is not on this machine (shared/data/gpt2)")
+        pytest.skip("GPT-2's vocabulary is not on this machine")
     return cut_gpt_neo(STORIES, size, vocab_json=GPT2 / "vocab.json", merges_txt=GPT2 / "merges.txt")
 
 
