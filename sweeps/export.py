@@ -100,7 +100,9 @@ def export(run: Path, out: Path, *, trial: str | None = None, data: str | None =
 def _choose(folder: RunFolder, trial: str | None) -> Result:
     if not folder.spec.exists():
         raise ValueError(f"{folder.root} is not the run folder of a sweep; give runs/NAME")
-    usable = [result for result in ranked(read_results(folder.results)) if result.checkpoint]
+    named = [result for result in ranked(read_results(folder.results)) if result.checkpoint]
+    # A finalist that a kill cut short has a row of before, whose checkpoint has given way to a later one.
+    usable = [result for result in named if storage.exists(_location(folder, result))]
     if not usable:
         raise ValueError(f"{folder.root} has no usable checkpoint: no trial has ended with a loss yet")
     if trial is None:

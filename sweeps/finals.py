@@ -74,8 +74,9 @@ class Finals:
             running: the last evaluation of running trials; 0 before the first.
             all_begun: whether no trial is to come; until then, the budget limits the finalists to its share.
         """
-        count = self._count(running) if all_begun else self._affordable()
-        most = self._screening.finalists if all_begun and not running else count
+        limit = self._screening.finalists if all_begun else self._affordable()
+        count = min(limit, self._count(running))
+        most = count if running else limit
         waiting = next((found for n in range(count, most + 1) if (found := self.waiting(n))), {})
         for trial_id, rung in waiting.items():
             if any(at < rung for at in running.values()):
@@ -89,13 +90,21 @@ class Finals:
         return (next((stop for stop in self._screening.stops if stop > at), at) - at) * self._rate(trial_id)
 
     def _count(self, running: Mapping[str, int]) -> int:
-        """For how many finalists what is left of the budget lasts, if no trial is to come."""
+        """For how many finalists what is left of the budget lasts, if no trial is to come; one at least."""
         return next((n for n in range(self._screening.finalists, 1, -1) if self._lasts(n, running, new=0)), 1)
 
     def _lasts(self, count: int, running: Mapping[str, int], *, new: int) -> bool:
-        """Whether what is left of the budget does for so many finalists, after so many new trials."""
+        """Whether what is left of the budget does for so many finalists, after so many new trials.
+
+        Behind the second rung a trial is taken to be as slow as any that is on its way there, as that may displace it.
+        """
         phases = self._screening.work(count, running=running, waiting=self.waiting(count), new=new)
-        seconds = [[MARGIN * left * self._rate(trial_id) for trial_id, left in work] for work in phases]
+        rates = [[self._rate(trial_id) for trial_id, _ in work] for work in phases]
+        slowest = [0.0, 0.0, *(max(before, default=0.0) for before in rates[1:-1])]
+        seconds = [
+            [MARGIN * left * max(rate, least) for (_, left), rate in zip(work, own, strict=True)]
+            for work, own, least in zip(phases, rates, slowest, strict=True)
+        ]
         return self._purse.lasts(*seconds, slots=self._slots)
 
     def _affordable(self) -> int:

@@ -138,6 +138,7 @@ def _prepare(options: argparse.Namespace, stack: ExitStack) -> Session | int:
             sweep = _without_ray(spec, folder, mirror, data, budget)
             if not sweep.left:
                 sweep.abandon()  # a kill may have come before Optuna was told
+                sweep.settle()
                 return report.show_result(spec, list(sweep.results.values()), folder, Console(), budget)
         return _start(options, spec, folder, mirror, data, stack, budget)
 
@@ -288,6 +289,9 @@ def _run(session: Session) -> int:
             session.mirror.update()
 
         tuning.run(sweep, session.slot, slots=session.slots, on_step=on_step)
+        for trial_id in list(sweep.running):  # what Ctrl-C has cut short
+            sweep.pause(trial_id)
+        sweep.settle()
     results = list(sweep.results.values())
     status = report.show_result(sweep.spec, results, sweep.folder, console, sweep.meter.budget) if results else 0
     console.print(view.utilisation(), display.spent(sweep.meter), soft_wrap=True)

@@ -119,12 +119,17 @@ class Search:
         """Of trials that went on, the evaluation at which they had stopped last."""
         self.closed_at: int = self._study.user_attrs.get(CLOSED_AT, 0)
         """Trials of the search when it was closed; 0: it is open."""
+        self.abandoned: set[str] = set()
+        """Trials that were not asked for any more, and have no row."""
         for trial in trials:
             self._recover(trial)
 
     def _recover(self, trial: FrozenTrial) -> None:
         if ABANDONED in trial.user_attrs:
             self._ids[trial.user_attrs["trial_id"]] = trial._trial_id
+            self.abandoned.add(trial.user_attrs["trial_id"])
+            if not trial.state.is_finished():
+                self._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
         elif "trial_id" in trial.user_attrs:
             trial_id = trial.user_attrs["trial_id"]
             if trial_id in self._ids:
@@ -337,6 +342,7 @@ class Search:
         """
         self._storage.set_trial_user_attr(self._ids[trial_id], ABANDONED, True)
         self._storage.set_trial_state_values(self._ids[trial_id], TrialState.FAIL)
+        self.abandoned.add(trial_id)
 
     def _avoid(self, trial_id: str) -> None:
         """Let the surrogate take a failure for a bad end, so that its region is not proposed at once again."""

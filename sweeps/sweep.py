@@ -202,17 +202,24 @@ class Sweep:
         if self._finals and not self._closed:
             if finalist := self._finals.next(running, all_begun=self._all_begun):
                 return self._search.ask_to_resume(*finalist)
-            if self._all_begun and not self._searching:
-                self._close()
+            self.settle()
         return None if self._searching else self._ask_again()
 
-    def _close(self) -> None:
-        """All finalists have ended: trials that have stopped go on no more, and their checkpoints go."""
+    def settle(self) -> None:
+        """Once the search has ended, close it: who has stopped goes on no more, and checkpoints not to be kept go.
+
+        To be repeated at will: what a kill cut short, here or when a trial ended, is made good.
+        """
+        going_on = self._searching or self._unfinished or self._finalists
+        if going_on or not self._all_begun or (self._finals and not self._closed and self._finals.waiting()):
+            return
         self._search.close(self.spec.trials)
-        if dropped := self._keep(self._kept):
+        if self._keep(self._kept):
             files.write_results(self.folder.results, self.results.values())
-        for trial_id in dropped:
-            storage.delete(self.checkpoint_folder(trial_id))
+        kept = {trial_id for trial_id, result in self.results.items() if result.checkpoint} | set(self.running)
+        for trial_id in storage.folders(self.checkpoints):
+            if trial_id not in kept and (trial_id in self.results or trial_id in self._search.abandoned):
+                storage.delete(self.checkpoint_folder(trial_id))
 
     @property
     def _closed(self) -> bool:
@@ -295,16 +302,17 @@ class Sweep:
     def pause(self, trial_id: str) -> None:
         """Let a trial go whose budget is used up: it stays unfinished, and a later run goes on from its checkpoint."""
         logger.info("trial %s paused", trial_id)
-        del self.running[trial_id]
+        trial = self.running.pop(trial_id)
         self.meter.end(trial_id)
+        if trial_id in self._finalists:  # its row names a checkpoint that is no more
+            self.results[trial_id] = self._result(trial, "stopped", "")
+            files.write_results(self.folder.results, self.results.values())
         self.meter.save()
 
     def abandon(self) -> None:
         """End in Optuna what was left unfinished and is not asked for any more, now that the sweep is done."""
         while self._unfinished:
-            trial_id = self._unfinished.popleft().trial_id
-            self._search.abandon(trial_id)
-            storage.delete(self.checkpoint_folder(trial_id))
+            self._search.abandon(self._unfinished.popleft().trial_id)
 
     def stand_for(self, trial_id: str, config: TrialConfig) -> None:
         """Let a running trial stand for another configuration, the nearest that is recorded."""

@@ -28,6 +28,13 @@ def test_a_folder_is_made_where_it_is_missing(folder: str) -> None:
     assert storage.read(f"{folder}/a.bin") == b"one"
 
 
+def test_files_and_folders_have_their_names(folder: str) -> None:
+    storage.write(f"{folder}/b/deep.txt", b"1")
+    storage.write(f"{folder}/a.txt", b"2")
+
+    assert (storage.names(folder), storage.folders(folder)) == (["a.txt"], ["b"])
+
+
 def test_a_missing_folder_has_no_names_and_a_missing_file_is_an_error(folder: str) -> None:
     assert storage.names(folder) == []
     with pytest.raises(FileNotFoundError):

@@ -48,13 +48,26 @@ def read(location: str) -> bytes:
         return content
 
 
+def exists(location: str) -> bool:
+    """Whether there is such a file or folder."""
+    system, path = _open(location)
+    return bool(system.get_file_info(path).type != fs.FileType.NotFound)
+
+
 def names(folder: str) -> list[str]:
     """Names of the files in a folder, sorted; unfinished ones left out; a missing folder has none."""
+    return [name for name in _names(folder, fs.FileType.File) if not name.endswith(".tmp")]
+
+
+def folders(folder: str) -> list[str]:
+    """Names of the folders in a folder, sorted; a missing folder has none."""
+    return _names(folder, fs.FileType.Directory)
+
+
+def _names(folder: str, kind: fs.FileType) -> list[str]:
     system, path = _open(folder)
     entries = system.get_file_info(fs.FileSelector(path, allow_not_found=True))
-    return sorted(
-        entry.base_name for entry in entries if entry.type == fs.FileType.File and not entry.base_name.endswith(".tmp")
-    )
+    return sorted(entry.base_name for entry in entries if entry.type == kind)
 
 
 def copy(source: str | Path, target: Path) -> None:

@@ -108,6 +108,14 @@ def test_another_loss_than_it_measures_is_refused(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run"]
 
 
+def test_a_trial_whose_checkpoint_gave_way_to_a_later_one_is_left_out(run: Path, tmp_path: Path) -> None:
+    (row,) = read_results(run / "results.csv")
+    gone = replace(row, trial_id="0001", best_val_loss=1.0, checkpoint="checkpoints/0001/gone.pt")
+    write_results(run / "results.csv", [row, gone])
+
+    assert export.export(run, tmp_path / "best")[1].trial_id == "0000"
+
+
 @pytest.mark.parametrize(
     ("change", "trial", "message"),
     [

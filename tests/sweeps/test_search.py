@@ -92,6 +92,19 @@ def test_a_killed_driver_leaves_its_trials_to_the_next(tmp_path: Path) -> None:
     assert len(running) == 1
 
 
+def test_a_kill_while_a_trial_is_abandoned_leaves_none_running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    search = open_search(tmp_path)
+    trial_id = search.ask().trial_id
+    with monkeypatch.context() as patched:
+        patched.setattr(search._storage, "set_trial_state_values", lambda *arguments: 1 // 0)
+        with pytest.raises(ZeroDivisionError):
+            search.abandon(trial_id)
+
+    resumed = open_search(tmp_path)
+    assert (resumed.unfinished(), resumed.abandoned) == ([], {trial_id})
+    assert storage(tmp_path).trials[0].state == TrialState.FAIL
+
+
 @pytest.mark.parametrize("method", get_args(Method))
 def test_the_same_seed_proposes_the_same_trials(tmp_path: Path, method: Method) -> None:
     rate = {"learning_rate": {"min": 1e-5, "max": 1.0, "distribution": "log_uniform_values"}}

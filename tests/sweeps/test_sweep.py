@@ -10,13 +10,14 @@ import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
-from sweeps import parsing
+from sweeps import parsing, results
 from sweeps.budget import Budget
 from sweeps.replay import Clock
 from sweeps.results import Curves, Result, RunFolder, Status, read_curves, read_results, write_results
 from sweeps.search import Search
 from sweeps.sweep import Running, Sweep
 from sweeps.tracking import Tracker
+from tinystories import storage
 from tinystories.metrics import Metrics
 
 from .examples import METRICS, minimal
@@ -355,6 +356,43 @@ def test_after_the_end_the_losers_of_all_rungs_lose_their_checkpoints(tmp_path: 
     assert [row.trial_id for row in read_results(tmp_path / "results.csv") if row.checkpoint] == [winner.trial_id]
 
 
+@pytest.mark.parametrize("killed_in", ["before", "write_results", "delete"])
+def test_what_a_kill_leaves_of_the_end_is_made_good(
+    tmp_path: Path, killed_in: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes: dict[str, Any] = {"early_terminate": screening(1), "run_cap": 3, "keep_checkpoints": 1}
+    sweep = open_sweep(tmp_path, **changes)
+    names = [screen(sweep, loss) for loss in (1.0, 2.0, 3.0)]
+    train_to_its_end(sweep, propose(sweep), 1.0)
+    assert kept(tmp_path) == set(names[:2])
+    if killed_in != "before":
+        owner = storage if killed_in == "delete" else results
+        with monkeypatch.context() as patched:
+            patched.setattr(owner, killed_in, lambda *arguments: 1 // 0)
+            with pytest.raises(ZeroDivisionError):
+                sweep.settle()
+
+    resumed = open_sweep(tmp_path, **changes)
+    assert resumed.left == 0
+    resumed.settle()
+    assert kept(tmp_path) == {names[0]} == {row.trial_id for row in resumed.results.values() if row.checkpoint}
+
+
+def test_a_finalist_that_pauses_keeps_the_search_open_and_has_a_row_of_its_latest(tmp_path: Path) -> None:
+    clock = Clock()
+    sweep = open_sweep(tmp_path, gpu_hours=4 / 3600, clock=clock, run_cap=1, early_terminate=screening(1))
+    name = screen(sweep, 3.0)
+    finalist = propose(sweep)
+    clock.now += 4
+    sweep.report(name, metrics(2, 2.0), f"{sweep.checkpoint_folder(name)}/evaluation-2.pt")
+    sweep.pause(finalist.trial_id)
+    sweep.settle()
+
+    assert sweep.left == open_sweep(tmp_path, run_cap=1, early_terminate=screening(1)).left == 1
+    (row,) = read_results(tmp_path / "results.csv")
+    assert (row.status, row.val_loss, row.checkpoint) == ("stopped", 2.0, f"checkpoints/{name}/evaluation-2.pt")
+
+
 @pytest.mark.parametrize("reported", [0, 3, 9])
 def test_a_kill_among_the_finalists_loses_nothing(tmp_path: Path, reported: int) -> None:
     sweep = open_sweep(tmp_path, run_cap=3, **SCREENED)
@@ -400,6 +438,7 @@ def test_what_was_abandoned_is_proposed_again_when_it_is_asked_for(tmp_path: Pat
     smaller = open_sweep(tmp_path, run_cap=1, **changes)
     assert smaller.left == 0
     smaller.abandon()
+    smaller.settle()
     assert states(tmp_path) == [TrialState.COMPLETE, TrialState.FAIL]
     assert hung.trial_id not in kept(tmp_path)
 
