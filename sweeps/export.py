@@ -1,6 +1,5 @@
 """Export a sweep's best model as a Hugging Face folder: python sweeps/export.py runs/NAME --out models/best."""
 
-import argparse
 import json
 import os
 import sys
@@ -20,6 +19,7 @@ from tinystories.data.dataset import TOKENIZER, Dataset, open_dataset
 from tinystories.data.tokenizer import END_OF_TEXT
 from tinystories.evaluate import evaluate
 from tinystories.models.model import GPTNeo, from_transformers, to_transformers
+from tinystories.options import Parser
 from tinystories.staging import locked, staged
 
 FILES = {
@@ -50,8 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="sweeps/export.py", description=__doc__)
+def _parser() -> Parser:
+    parser = Parser(prog="sweeps/export.py", description=__doc__)
     parser.add_argument("run", type=Path, help="run folder of the sweep, runs/NAME")
     parser.add_argument("--out", type=Path, required=True, help="folder to write, such as models/best")
     parser.add_argument("--trial", help="trial to export (default: the best)")

@@ -27,6 +27,7 @@ from sweeps.sweep import Sweep
 from sweeps.tracking import Tracker
 from tinystories.config import parse_number
 from tinystories.models import size
+from tinystories.options import Parser
 
 DEMO = Path(__file__).with_name("demo.yaml")
 INTERRUPTED = 130
@@ -48,8 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="sweeps/run.py", description=__doc__)
+def _parser() -> Parser:
+    parser = Parser(prog="sweeps/run.py", description=__doc__)
     add = parser.add_argument
     add("spec", nargs="?", type=Path, default=DEMO, help="the sweep (default: sweeps/demo.yaml)")
     add("--name", help="name of the run folder, runs/NAME (default: the sweep's name)")

@@ -16,6 +16,7 @@ from tinystories import checkpoint
 from tinystories.config import require_seed
 from tinystories.data.tokenizer import Tokenizer, load_tokenizer
 from tinystories.models.model import GPTNeo, from_transformers
+from tinystories.options import Parser
 
 UNFINISHED = "\N{REPLACEMENT CHARACTER}"
 """What a byte-level tokenizer decodes to where the bytes of a character are not all there."""
@@ -92,8 +93,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m tinystories.predict_model", description=__doc__)
+def _parser() -> Parser:
+    parser = Parser(prog="python -m tinystories.predict_model", description=__doc__)
     parser.add_argument("model", help="folder of train_model, or an exported Hugging Face folder")
     parser.add_argument("--prompt", default="", help="beginning of the story (default: none)")
     parser.add_argument("--stories", type=int, default=1, help="number of stories (default: 1)")

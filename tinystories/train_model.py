@@ -21,6 +21,7 @@ from tinystories.data.make_dataset import make_stories
 from tinystories.device import is_out_of_memory
 from tinystories.metrics import Metrics
 from tinystories.models.size import parameters
+from tinystories.options import Parser
 from tinystories.trainer import Trainer
 
 DATA = "data/processed"
@@ -55,8 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="python -m tinystories.train_model",
         description=__doc__,
         epilog="The fields of TrialConfig are described in tinystories/config.py.",

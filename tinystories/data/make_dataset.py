@@ -14,6 +14,7 @@ from tinystories.data.build import REASONS, Recipe, build
 from tinystories.data.dataset import DESCRIPTION, TOKENIZER, TRAIN, VALID, describe, open_dataset
 from tinystories.data.sources import VERSIONS, BuiltIn, File, download
 from tinystories.data.tokenizer import parse_spec
+from tinystories.options import Parser
 from tinystories.staging import locked, staged
 
 GPT_NEO = "EleutherAI/gpt-neo-125M"
@@ -80,8 +81,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m tinystories.data.make_dataset", description=__doc__)
+def _parser() -> Parser:
+    parser = Parser(prog="python -m tinystories.data.make_dataset", description=__doc__)
     source = parser.add_mutually_exclusive_group()
     source.add_argument(
         "--stories", type=int, metavar="N", help=f"built-in stories, nothing to download (default: {STORIES})"

@@ -1,6 +1,5 @@
 """Draws what a sweep found, and what its data are: runs/NAME -> reports/figures."""
 
-import argparse
 import io
 import sys
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from matplotlib.figure import Figure
 
 from tinystories import storage
 from tinystories.data.dataset import Dataset, describe, open_dataset
+from tinystories.options import Parser
 from tinystories.visualization.charts import curves_figure, data_figure, front_figure, shapes_figure, short_number
 from tinystories.visualization.recording import read_recording
 
@@ -93,8 +93,8 @@ def _count(dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
     return np.diff(ends, prepend=-1) - 1, counts
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m tinystories.visualization.visualize", description=__doc__)
+def _parser() -> Parser:
+    parser = Parser(prog="python -m tinystories.visualization.visualize", description=__doc__)
     parser.add_argument("run", nargs="?", type=Path, help="run folder (default: the newest in runs/)")
     parser.add_argument("--out", type=Path, default=Path("reports/figures"), help="where the figures go (%(default)s)")
     parser.add_argument("--data", type=Path, help="data folder to draw as well, such as data/processed")
