@@ -4,7 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import torch
 import yaml
 from rich.console import Console
 
-from sweeps.results import Result, RunFolder, ranked, read_results
+from sweeps.results import MEASURED, Result, RunFolder, ranked, read_results
 from tinystories import checkpoint, storage
 from tinystories.checkpoint import Checkpoint
 from tinystories.data.dataset import TOKENIZER, Dataset, open_dataset
@@ -100,9 +100,8 @@ def export(run: Path, out: Path, *, trial: str | None = None, data: str | None =
 def _choose(folder: RunFolder, trial: str | None) -> Result:
     if not folder.spec.exists():
         raise ValueError(f"{folder.root} is not the run folder of a sweep; give runs/NAME")
-    named = [result for result in ranked(read_results(folder.results)) if result.checkpoint]
-    # A finalist that a kill cut short has a row of before, whose checkpoint has given way to a later one.
-    usable = [result for result in named if storage.exists(_location(folder, result))]
+    kept = (_as_kept(folder, result) for result in ranked(read_results(folder.results)) if result.checkpoint)
+    usable = ranked(result for result in kept if result)
     if not usable:
         raise ValueError(f"{folder.root} has no usable checkpoint: no trial has ended with a loss yet")
     if trial is None:
@@ -110,8 +109,24 @@ def _choose(folder: RunFolder, trial: str | None) -> Result:
     for result in usable:
         if result.trial_id == trial:
             return result
-    kept = ", ".join(result.trial_id for result in usable)
-    raise ValueError(f"trial {trial!r} has no usable checkpoint; trials that have one: {kept}")
+    those = ", ".join(result.trial_id for result in usable)
+    raise ValueError(f"trial {trial!r} has no usable checkpoint; trials that have one: {those}")
+
+
+def _as_kept(folder: RunFolder, result: Result) -> Result | None:
+    """A trial as its best checkpoint has it; None if it has none.
+
+    That is as its row says, but for a finalist that was cut short: its row can be of an earlier evaluation.
+    """
+    location = _location(folder, result)
+    if storage.exists(location):
+        return result
+    later = checkpoint.best(location.rpartition("/")[0])
+    if later is None:
+        return None
+    metrics = checkpoint.load(later).metrics
+    changed = {name: getattr(metrics, name) for name in MEASURED}
+    return replace(result, checkpoint=later, **changed)
 
 
 def _location(folder: RunFolder, result: Result) -> str:

@@ -104,6 +104,10 @@ def confirming_groups(results: Iterable[Result]) -> dict[Configuration, list[Res
     return groups
 
 
+MEASURED = ("tokens", "flops", "seconds", "val_loss", "val_bpb", "best_val_loss")
+"""What a row has from the trial's last evaluation, under the same names."""
+
+
 def ranked(results: Iterable[Result]) -> list[Result]:
     """Usable trials, best first; those that confirm lead, in the order of their configurations' means."""
     results = list(results)

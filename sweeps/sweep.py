@@ -352,11 +352,7 @@ class Sweep:
     def _result(self, trial: Running, status: Status, error: str) -> Result:
         metrics = trial.metrics
         config = trial.config
-        spent = {
-            name: getattr(metrics, name)
-            for name in ("tokens", "flops", "seconds", "val_loss", "val_bpb", "best_val_loss")
-            if metrics is not None
-        }
+        measured = {name: getattr(metrics, name) for name in files.MEASURED} if metrics else {}
         return Result(
             trial_id=trial.trial_id,
             stage=trial.stage,
@@ -370,7 +366,7 @@ class Sweep:
             error=" ".join(error.split()),
             gpu_hours=self.meter.gpu_share * (metrics.seconds if metrics else 0.0) / SECONDS,
             **self._sizes(config),
-            **spent,
+            **measured,
         )
 
     def _sizes(self, config: TrialConfig) -> dict[str, int]:

@@ -108,12 +108,16 @@ def test_another_loss_than_it_measures_is_refused(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run"]
 
 
-def test_a_trial_whose_checkpoint_gave_way_to_a_later_one_is_left_out(run: Path, tmp_path: Path) -> None:
+def test_a_checkpoint_that_gave_way_to_a_later_one_is_found(run: Path, tmp_path: Path) -> None:
     (row,) = read_results(run / "results.csv")
+    earlier = replace(row, val_loss=5.0, best_val_loss=5.0, tokens=1, checkpoint="checkpoints/0000/gone.pt")
     gone = replace(row, trial_id="0001", best_val_loss=1.0, checkpoint="checkpoints/0001/gone.pt")
-    write_results(run / "results.csv", [row, gone])
+    write_results(run / "results.csv", [earlier, gone])
 
-    assert export.export(run, tmp_path / "best")[1].trial_id == "0000"
+    loss, exported = export.export(run, tmp_path / "best")
+    assert (exported.trial_id, exported.best_val_loss) == ("0000", row.best_val_loss)
+    assert loss == pytest.approx(row.best_val_loss, abs=1e-3)
+    assert exported.tokens > 1
 
 
 @pytest.mark.parametrize(
