@@ -132,7 +132,7 @@ def _as_kept(folder: RunFolder, result: Result) -> Result | None:
 def _location(folder: RunFolder, result: Result) -> str:
     if storage.is_uri(result.checkpoint) or os.path.isabs(result.checkpoint):
         return result.checkpoint
-    return str(folder.root / result.checkpoint)
+    return str(folder.root.absolute() / result.checkpoint)
 
 
 def _require_replaceable(out: Path) -> None:

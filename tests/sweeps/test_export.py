@@ -108,13 +108,16 @@ def test_another_loss_than_it_measures_is_refused(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run"]
 
 
-def test_a_checkpoint_that_gave_way_to_a_later_one_is_found(run: Path, tmp_path: Path) -> None:
+def test_a_checkpoint_that_gave_way_to_a_later_one_is_found(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     (row,) = read_results(run / "results.csv")
     earlier = replace(row, val_loss=5.0, best_val_loss=5.0, tokens=1, checkpoint="checkpoints/0000/gone.pt")
     gone = replace(row, trial_id="0001", best_val_loss=1.0, checkpoint="checkpoints/0001/gone.pt")
     write_results(run / "results.csv", [earlier, gone])
 
-    loss, exported = export.export(run, tmp_path / "best")
+    loss, exported = export.export(Path("run"), Path("best"))
     assert (exported.trial_id, exported.best_val_loss) == ("0000", row.best_val_loss)
     assert loss == pytest.approx(row.best_val_loss, abs=1e-3)
     assert exported.tokens > 1
