@@ -88,6 +88,8 @@ class Table:
         """Trials that were answered by another configuration than the proposed one."""
         self.cut_short = 0
         """Trials that ended because their record does."""
+        self.late = 0
+        """Trials that passed the first rung because their record begins behind it."""
 
     def _features(self, rows: Iterable[Mapping[str, float]]) -> NDArray[np.float64]:
         """Parameters on a logarithmic scale, but for 0, which has none."""
@@ -241,6 +243,7 @@ def _goes_on(sweep: Sweep, trial: Running, record: Record, evaluation: int, tabl
         sweep.finish(trial.trial_id, "stopped", str(error))
         return False
     if values is None:
+        table.late += evaluation in spec.rungs[:1]
         return True
     metrics = _metrics(values, evaluation, trial.metrics, metric=spec.metric)
     goes_on = sweep.report(trial.trial_id, metrics, "")

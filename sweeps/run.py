@@ -191,6 +191,12 @@ def _replay(options: argparse.Namespace, spec: Spec, vocabulary: int, budget: Bu
         console.print(f"{used_up} is used up with {left} trials left.")
     if table.invalid:
         console.print(f"Left out: {table.invalid} recorded runs whose shape is not valid within the limits.")
+    if table.late:
+        console.print(
+            f"Not judged at the first rung, as their record begins behind it: {table.late} trials; "
+            f"trial.evaluations {spec.evaluations} is more than they have.",
+            soft_wrap=True,
+        )
     if table.cut_short:
         console.print(f"Trials that ended early, as their record does: {table.cut_short}.")
     if table.exhausted and len(results) < spec.trials:

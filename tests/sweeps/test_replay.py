@@ -143,6 +143,14 @@ def test_what_is_not_recorded_is_answered_by_the_nearest_and_counted(tmp_path: P
     assert recorded.inexact == 1
 
 
+def test_a_record_that_begins_behind_the_first_rung_passes_it_and_is_counted(tmp_path: Path) -> None:
+    table = [row for row in GRID if row["tokens"] > 100]
+    sweep, recorded, _ = replayed(tmp_path, table, early_terminate=screening(1))
+
+    assert recorded.late == len(sweep.results) == 4
+    assert {result.status for result in sweep.results.values()} == {"completed"}
+
+
 def test_a_trial_ends_where_its_record_does(tmp_path: Path) -> None:
     sweep, table, _ = replayed(tmp_path, rows(1, [3.0, 2.0]), parameters={"depth": {"values": [1]}}, run_cap=1)
     result = by_depth(sweep)[1]
