@@ -210,15 +210,12 @@ class Ours(Contender):
         assert isinstance(rule, Screening)
         self._rule = rule
         self._budget = Evaluations(budget * table.spec.evaluations)
-        self._finals = Finals(rule, self._budget, slots=1, rate=lambda trial: 1.0, stopped_at=self._stopped_at)
         self._untried = len(table.records)
         self._reached: dict[str, int] = {}
         """Of running trials."""
         self._stopped: dict[str, int] = {}
         """Where trials have stopped that have not gone on since."""
-
-    def _stopped_at(self, trial: str) -> int | None:
-        return self._stopped.get(trial)
+        self._finals = Finals(rule, self._budget, slots=1, rate=lambda trial: 1.0, stopped_at=self._stopped.get)
 
     @property
     def _saves(self) -> bool:

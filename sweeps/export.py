@@ -100,8 +100,8 @@ def export(run: Path, out: Path, *, trial: str | None = None, data: str | None =
 def _choose(folder: RunFolder, trial: str | None) -> Result:
     if not folder.spec.exists():
         raise ValueError(f"{folder.root} is not the run folder of a sweep; give runs/NAME")
-    kept = (_as_kept(folder, result) for result in ranked(read_results(folder.results)) if result.checkpoint)
-    usable = ranked(result for result in kept if result)
+    kept = (_as_kept(folder, result) for result in read_results(folder.results))
+    usable = [result for result in ranked(kept) if result.checkpoint]
     if not usable:
         raise ValueError(f"{folder.root} has no usable checkpoint: no trial has ended with a loss yet")
     if trial is None:
@@ -109,21 +109,21 @@ def _choose(folder: RunFolder, trial: str | None) -> Result:
     for result in usable:
         if result.trial_id == trial:
             return result
-    those = ", ".join(result.trial_id for result in usable)
-    raise ValueError(f"trial {trial!r} has no usable checkpoint; trials that have one: {those}")
+    names = ", ".join(result.trial_id for result in usable)
+    raise ValueError(f"trial {trial!r} has no usable checkpoint; trials that have one: {names}")
 
 
-def _as_kept(folder: RunFolder, result: Result) -> Result | None:
-    """A trial as its best checkpoint has it; None if it has none.
+def _as_kept(folder: RunFolder, result: Result) -> Result:
+    """A trial as its best checkpoint has it, and without one if that is gone.
 
     That is as its row says, but for a finalist that was cut short: its row can be of an earlier evaluation.
     """
     location = _location(folder, result)
-    if storage.exists(location):
+    if not result.checkpoint or storage.exists(location):
         return result
     later = checkpoint.best(location.rpartition("/")[0])
     if later is None:
-        return None
+        return replace(result, checkpoint="")
     metrics = checkpoint.load(later).metrics
     changed = {name: getattr(metrics, name) for name in MEASURED}
     return replace(result, checkpoint=later, **changed)

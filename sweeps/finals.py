@@ -3,10 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from sweeps.halving import SHARE, Screening
+from sweeps.halving import Screening
 
 MARGIN = 1.1
 """What the finalists get of a budget, over what they are expected to need."""
+SHARE = 0.5
+"""Of a budget, what finalists may cost, unless there is only one."""
 
 
 class Purse(Protocol):
@@ -75,23 +77,22 @@ class Finals:
             all_begun: whether no trial is to come; until then, the budget limits the finalists to its share.
         """
         limit = self._screening.finalists if all_begun else self._affordable()
-        count = min(limit, self._count(running))
-        most = count if running else limit
-        waiting = next((found for n in range(count, most + 1) if (found := self.waiting(n))), {})
-        for trial_id, rung in waiting.items():
-            if any(at < rung for at in running.values()):
-                return None
-            work = [self._ahead(name, at) for name, at in (*running.items(), (trial_id, rung))]
-            return (trial_id, rung) if not running or self._purse.lasts(work, slots=self._slots) else None
-        return None
+        count = min(limit, self._most(lambda count: self._lasts(count, running, new=0)))
+        if not running:
+            return next((first for n in range(count, limit + 1) for first in self.waiting(n).items()), None)
+        first = next(iter(self.waiting(count).items()), None)
+        if first is None or any(at < first[1] for at in running.values()):
+            return None
+        work = [self._ahead(trial_id, at) for trial_id, at in (*running.items(), first)]
+        return first if self._purse.lasts(work, slots=self._slots) else None
 
     def _ahead(self, trial_id: str, at: int) -> float:
         """Time that a trial takes from an evaluation to its next stop. [s]"""
         return (next((stop for stop in self._screening.stops if stop > at), at) - at) * self._rate(trial_id)
 
-    def _count(self, running: Mapping[str, int]) -> int:
-        """For how many finalists what is left of the budget lasts, if no trial is to come; one at least."""
-        return next((n for n in range(self._screening.finalists, 1, -1) if self._lasts(n, running, new=0)), 1)
+    def _most(self, lasts: Callable[[int], bool]) -> int:
+        """For how many finalists a budget lasts; one at least."""
+        return next((count for count in range(self._screening.finalists, 1, -1) if lasts(count)), 1)
 
     def _lasts(self, count: int, running: Mapping[str, int], *, new: int) -> bool:
         """Whether what is left of the budget does for so many finalists, after so many new trials.
@@ -111,8 +112,8 @@ class Finals:
         """How many finalists a share of the whole budget allows."""
         rate = self._rate(None)
 
-        def fits(phases: list[list[int]]) -> bool:
-            seconds = [[rate * evaluations for evaluations in work] for work in phases]
+        def lasts(count: int) -> bool:
+            seconds = [[rate * (end - rung)] * quota for rung, end, quota in self._screening.stretches(count)]
             return self._purse.lasts(*seconds, slots=self._slots, share=SHARE)
 
-        return self._screening.affordable(fits)
+        return self._most(lasts)

@@ -19,8 +19,6 @@ CHANCE = 0.3
 the best trial is stopped less often, and nothing is lost on others."""
 Work = tuple[str | None, int]
 """A trial, None for one that is not known yet, and evaluations that it is yet to be trained for."""
-SHARE = 0.5
-"""Of a budget, what finalists may cost, unless there is only one."""
 
 
 class Forecaster(Protocol):
@@ -159,19 +157,6 @@ class Screening:
         """From each rung to the next stop, how many trials go on, if so many are finalists."""
         numbers = quotas(len(self.rungs), finalists=count, eta=self._eta)
         return list(zip(self.rungs, self.stops[1:], numbers, strict=True))
-
-    def affordable(self, fits: Callable[[list[list[int]]], bool]) -> int:
-        """How many finalists a budget allows.
-
-        Args:
-            fits: whether a share of `SHARE` of the budget would do for these evaluations, of trials side by side in
-                phases one after the other.
-        """
-
-        def work(count: int) -> list[list[int]]:
-            return [[end - rung] * quota for rung, end, quota in self.stretches(count)]
-
-        return next((count for count in range(self.finalists, 1, -1) if fits(work(count))), 1)
 
     def best(self, rung: int, count: int) -> list[str]:
         """The trials that are best at a rung, as far as is known now, best first: never a diverged one."""

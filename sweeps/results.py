@@ -40,6 +40,8 @@ Stage = Literal["search", "confirm"]
 Status = Literal["completed", "stopped", "failed", "diverged"]
 Configuration = tuple[float, ...]
 """Depth, width, heads and learning rate: what is compared, all but the seed."""
+MEASURED = ("tokens", "flops", "seconds", "val_loss", "val_bpb", "best_val_loss")
+"""What a row has from the trial's last evaluation, under the same names."""
 Record = TypeVar("Record")
 
 
@@ -102,10 +104,6 @@ def confirming_groups(results: Iterable[Result]) -> dict[Configuration, list[Res
         if result.stage == "confirm":
             groups.setdefault(result.configuration, []).append(result)
     return groups
-
-
-MEASURED = ("tokens", "flops", "seconds", "val_loss", "val_bpb", "best_val_loss")
-"""What a row has from the trial's last evaluation, under the same names."""
 
 
 def ranked(results: Iterable[Result]) -> list[Result]:

@@ -48,23 +48,21 @@ class Stretch:
 
 def stretches(spec: Spec) -> list[Stretch]:
     """The search of a sweep, from rung to rung."""
-    reached = float(spec.trials)
-    found = []
-    for start, end in itertools.pairwise((0, *spec.rungs, spec.evaluations)):
-        if start:
-            reached = _going_on(reached, spec, start)
-        found.append(Stretch(start, end, reached))
-    return found
+    ways = itertools.pairwise((0, *spec.rungs, spec.evaluations))
+    return [Stretch(start, end, trials) for (start, end), trials in zip(ways, _going(spec), strict=True)]
 
 
-def _going_on(reached: float, spec: Spec, rung: int) -> float:
-    """How many of the trials that reach a rung are expected to go on there, at once or later."""
+def _going(spec: Spec) -> list[float]:
+    """How many trials begin, and how many are expected to go on at each rung, at once or later."""
     stopping = spec.early_terminate
-    assert stopping is not None
-    if stopping.type == "asha":
-        return expected_to_pass(reached, stopping.eta)
-    numbers = quotas(len(spec.rungs), finalists=stopping.finalists, eta=stopping.eta)
-    return min(reached, numbers[spec.rungs.index(rung)])
+    going = [float(spec.trials)]
+    if stopping and stopping.type == "asha":
+        for _ in spec.rungs:
+            going.append(expected_to_pass(going[-1], stopping.eta))
+    elif stopping:
+        for quota in quotas(len(spec.rungs), finalists=stopping.finalists, eta=stopping.eta):
+            going.append(min(going[-1], quota))
+    return going
 
 
 def expected_to_pass(trials: float, eta: int) -> float:

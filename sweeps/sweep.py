@@ -160,8 +160,8 @@ class Sweep:
     def left(self) -> int:
         """Trials that have not ended yet, with finalists that wait."""
         going_on = self._finalists | {proposal.trial_id for proposal in self._unfinished if proposal.stopped_at}
-        if self._finals and self._searched >= self.spec.trials and not self._closed:
-            going_on.update(self._finals.waiting())
+        if self._searched >= self.spec.trials:
+            going_on.update(self._waiting)
         return confirm.left(self.spec, list(self.results.values())) + len(going_on)
 
     @property
@@ -211,7 +211,7 @@ class Sweep:
         To be repeated at will: what a kill cut short, here or when a trial ended, is made good.
         """
         going_on = self._searching or self._unfinished or self._finalists
-        if going_on or not self._all_begun or (self._finals and not self._closed and self._finals.waiting()):
+        if going_on or not self._all_begun or self._waiting:
             return
         self._search.close(self.spec.trials)
         if self._keep(self._kept):
@@ -220,6 +220,11 @@ class Sweep:
         for trial_id in storage.folders(self.checkpoints):
             if trial_id not in kept and (trial_id in self.results or trial_id in self._search.abandoned):
                 storage.delete(self.checkpoint_folder(trial_id))
+
+    @property
+    def _waiting(self) -> Mapping[str, int]:
+        """Stopped trials that are to go on once all have begun, and the rung where they stand."""
+        return self._finals.waiting() if self._finals and not self._closed else {}
 
     @property
     def _closed(self) -> bool:
@@ -300,7 +305,7 @@ class Sweep:
         return self._rule.report(trial_id, metrics.evaluation, self._loss(metrics))
 
     def pause(self, trial_id: str) -> None:
-        """Let a trial go whose budget is used up: it stays unfinished, and a later run goes on from its checkpoint."""
+        """Let a trial go when the run ends: it stays unfinished, and a later run goes on from its checkpoint."""
         logger.info("trial %s paused", trial_id)
         trial = self.running.pop(trial_id)
         self.meter.end(trial_id)

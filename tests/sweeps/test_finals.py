@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+import pytest
+
 from sweeps.finals import Finals
 from sweeps.halving import Screening
 
@@ -60,6 +62,17 @@ def test_where_nobody_runs_it_is_worth_a_try_however_little_is_left() -> None:
     stopped = dict.fromkeys(SEEN, 1)
 
     assert finals(SEEN, left=1.0, stopped=stopped).next({}, all_begun=True) == ("a", 1)
+
+
+@pytest.mark.parametrize(("most", "count"), [(99, 5), (3, 3), (0, 1)])
+def test_a_budget_allows_as_many_finalists_as_fit_and_one_at_least(
+    most: int, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lasts(purse: Purse, *phases: Sequence[float], slots: int, share: float | None = None) -> bool:
+        return phases[1] == [6] * len(phases[1]) and len(phases[1]) <= most
+
+    monkeypatch.setattr(Purse, "lasts", lasts)
+    assert finals({}, left=0, stopped={}, finalists=5)._affordable() == count
 
 
 def test_one_that_a_kill_left_at_its_end_holds_nobody_up() -> None:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -132,10 +131,3 @@ def test_the_work_left_is_to_the_first_rung_and_on_from_each_to_the_next_stop() 
     assert last == []
     assert rule.work(2, running={}, waiting={}, new=5) == [[(None, 1)] * 5, [(None, 2)] * 3, [(None, 6)]]
     assert rule.work(2, running={}, waiting={}, new=0) == [[], [], []], "no trial is to come that could go on"
-
-
-@pytest.mark.parametrize(("most", "count"), [(99, 5), (3, 3), (0, 1)])
-def test_a_budget_allows_as_many_finalists_as_fit_and_one_at_least(most: int, count: int) -> None:
-    rule = Screening(rungs=(1, 3), evaluations=9, finalists=5)
-
-    assert rule.affordable(lambda phases: phases[1] == [6] * len(phases[1]) and len(phases[1]) <= most) == count
