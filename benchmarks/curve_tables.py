@@ -20,10 +20,10 @@ from typing import Any
 
 import numpy as np
 
-from sweeps import parsing
-from sweeps.replay import SLACK, Record, Row
-from sweeps.space import SEARCHABLE, kind
-from sweeps.spec import Spec
+from sweeps.machines.replay import SLACK, Record, Row
+from sweeps.spec.load import parse
+from sweeps.spec.schema import Spec
+from sweeps.spec.space import SEARCHABLE, kind
 from tinystories.config import AXES, Axis
 
 OURS: dict[str, Any] = {
@@ -58,7 +58,7 @@ class CurveTable:
     @property
     def axis(self) -> Axis:
         """What is spent."""
-        axis: Axis = self.spec.trial["axis"]
+        axis: Axis = self.spec.axis
         return axis
 
     @property
@@ -129,7 +129,7 @@ def load(name: str, axis: Axis, data: Path) -> CurveTable:
     }
     if "heads" not in raw["parameters"]:
         raw["trial"]["heads"] = 1  # not recorded, and valid for every width
-    table = CurveTable(spec=parsing.parse(raw), records=tuple(within), note=note)
+    table = CurveTable(spec=parse(raw), records=tuple(within), note=note)
     return replace(table, note="; ".join(filter(None, (note, *_early(table, len(records))))))
 
 

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import rehearsal
 
-from sweeps.replay import Clock
-from sweeps.results import RunFolder
-from sweeps.space import Method
-from sweeps.spec import Spec, StoppingType
+from sweeps.machines.replay import Clock
+from sweeps.record.tables import RunFolder
+from sweeps.record.tracking import Tracker
+from sweeps.spec.schema import Spec, StoppingType
+from sweeps.spec.space import Method
 from sweeps.sweep import Running, Sweep
-from sweeps.tracking import Tracker
 
 EVALUATIONS = 9
 """Of a full trial."""

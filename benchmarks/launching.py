@@ -9,12 +9,12 @@ from typing import Any
 
 import rehearsal
 
-from sweeps import cluster
-from sweeps.data import Data
-from sweeps.results import RunFolder
-from sweeps.spec import Spec
+from sweeps.machines import cluster
+from sweeps.record.tables import RunFolder
+from sweeps.record.tracking import Tracker
+from sweeps.spec.corpus import Data
+from sweeps.spec.schema import Spec
 from sweeps.sweep import Sweep
-from sweeps.tracking import Tracker
 from tinystories.metrics import Metrics
 
 
@@ -47,8 +47,8 @@ class Timed(Sweep):
 
 def ours(*, trials: int, evaluations: int, pause: float, slots: int, data: Data, folder: Path) -> Launch:
     """Our slots, each with one CPU. Trials sleep for `pause` [s] before every report."""
-    from sweeps import tuning
-    from sweeps.worker import SlotConfig
+    from sweeps.machines import tuning
+    from sweeps.machines.worker import SlotConfig
 
     spec = rehearsal.spec(method="bayes", trials=trials, evaluations=evaluations, rule=None)
     started = time.monotonic()

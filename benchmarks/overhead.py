@@ -36,9 +36,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from sweeps.data import Data, prepare
-from sweeps.space import Method
-from sweeps.spec import StoppingType
+from sweeps.spec.corpus import Data, prepare
+from sweeps.spec.schema import StoppingType
+from sweeps.spec.space import Method
 from tinystories import storage
 from tinystories.data.make_dataset import make_stories
 

@@ -10,7 +10,7 @@ import io
 import sys
 from pathlib import Path
 
-from sweeps.results import RunFolder, read_curves, read_results
+from sweeps.record.tables import RunFolder, read_curves, read_results
 from tinystories import storage
 
 COLUMNS = ("config", "depth", "width", "heads", "learning_rate", "tokens", "val_loss")

@@ -4,10 +4,10 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from sweeps import parsing
-from sweeps.space import Method
-from sweeps.spec import Spec, StoppingType
-from sweeps.worker import Job, Report, SlotConfig
+from sweeps.machines.worker import Job, Report, SlotConfig
+from sweeps.spec import load
+from sweeps.spec.schema import Spec, StoppingType
+from sweeps.spec.space import Method
 from tinystories.metrics import Metrics
 
 VOCABULARY = 300
@@ -17,7 +17,7 @@ TOKENS, FLOPS = 1000, 1e9
 
 def spec(*, method: Method, trials: int, evaluations: int, rule: StoppingType | None) -> Spec:
     """A shape and rate study at equal FLOPs, far larger than the number of trials; no rule: all run to their end."""
-    return parsing.parse(
+    return load.parse(
         {
             "name": "rehearsal",
             "method": method,
@@ -53,7 +53,7 @@ def metrics(evaluation: int, loss: float, seconds: float) -> Metrics:
 
 
 def wait(job: Job, dataset: Any, config: SlotConfig, *, pause: float) -> Iterator[Report]:
-    """Stands in for `sweeps.worker.train`: sleeps where that would train. `pause` is between two evaluations. [s]"""
+    """Stands in for `worker.train`: sleeps where that would train. `pause` is between two evaluations. [s]"""
     for evaluation in range(1, job.config.evaluations + 1):
         time.sleep(pause)
         yield Report(metrics=metrics(evaluation, 3.0 + 1 / job.config.depth, pause * evaluation))

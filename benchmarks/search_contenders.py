@@ -22,12 +22,12 @@ from types import SimpleNamespace
 from curve_tables import CurveTable
 from simulation import Contender, End
 
-from sweeps import stopping
-from sweeps.finals import Finals
-from sweeps.halving import DIVERGED_LOSS, Screening, SuccessiveHalving
-from sweeps.search import Search
-from sweeps.space import Assignment
-from sweeps.spec import Stopping
+from sweeps.policy import stopping
+from sweeps.policy.finals import Finals
+from sweeps.policy.halving import DIVERGED_LOSS, Screening, SuccessiveHalving
+from sweeps.policy.search import Search
+from sweeps.spec.schema import Stopping
+from sweeps.spec.space import Assignment
 
 KEPT = 3
 ASHA = Stopping(type="asha")

@@ -12,8 +12,8 @@ from typing import Literal
 import numpy as np
 from curve_tables import CurveTable
 
-from sweeps.replay import Record, Table
-from sweeps.space import Assignment
+from sweeps.machines.replay import Record, Table
+from sweeps.spec.space import Assignment
 
 End = Literal["completed", "stopped", "diverged"]
 Step = tuple[float, float]

@@ -13,8 +13,8 @@ from curve_tables import CurveTable
 from search_contenders import ASHA
 from simulation import Contender, End
 
-from sweeps.halving import DIVERGED_LOSS
-from sweeps.space import Assignment, Choice, Range
+from sweeps.policy.halving import DIVERGED_LOSS
+from sweeps.spec.space import Assignment, Choice, Range
 
 
 class SyneTune(Contender):

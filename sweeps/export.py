@@ -12,7 +12,7 @@ import torch
 import yaml
 from rich.console import Console
 
-from sweeps.results import MEASURED, Result, RunFolder, ranked, read_results
+from sweeps.record.tables import MEASURED, Result, RunFolder, ranked, read_results
 from tinystories import checkpoint, storage
 from tinystories.checkpoint import Checkpoint
 from tinystories.data.dataset import TOKENIZER, Dataset, open_dataset

@@ -15,16 +15,20 @@ from typing import Any
 
 from rich.console import Console
 
-from sweeps import claim, cluster, confirm, display, packing, parsing, plan, replay, report
-from sweeps.budget import Budget
-from sweeps.data import Data, prepare, vocab_size
-from sweeps.display import Display
-from sweeps.mirror import Mirror
-from sweeps.results import RunFolder, read_results
-from sweeps.search import Search
-from sweeps.spec import Spec
+from sweeps.machines import cluster, packing, replay
+from sweeps.policy import confirmation
+from sweeps.policy.search import Search
+from sweeps.record import claim
+from sweeps.record.mirror import Mirror
+from sweeps.record.spending import Budget
+from sweeps.record.tables import RunFolder, read_results
+from sweeps.record.tracking import Tracker
+from sweeps.report import live, preview, result
+from sweeps.report.live import Display
+from sweeps.spec import load
+from sweeps.spec.corpus import Data, prepare, vocab_size
+from sweeps.spec.schema import Spec
 from sweeps.sweep import Sweep
-from sweeps.tracking import Tracker
 from tinystories.config import parse_number
 from tinystories.models import size
 from tinystories.options import Parser
@@ -112,12 +116,12 @@ def _prepare(options: argparse.Namespace, stack: ExitStack) -> Session | int:
         OSError: a file or a disk does not serve.
     """
     budget = _budget(options)
-    spec, raw = parsing.load(options.spec, options.set, name=options.name, trials=options.trials)
+    spec, raw = load.load(options.spec, options.set, name=options.name, trials=options.trials)
     vocabulary = vocab_size(spec.data)
     spec = spec.for_vocabulary(vocabulary)
     size.steps(spec.largest_trial(vocabulary), vocabulary)  # refuses a budget that is too short
     if options.dry_run:
-        plan.show(spec, vocabulary, Console(), price=budget, tokens_per_second=options.tokens_per_second)
+        preview.show(spec, vocabulary, Console(), price=budget, tokens_per_second=options.tokens_per_second)
         return 0
     if options.replay:
         return _replay(options, spec, vocabulary, budget)
@@ -135,12 +139,12 @@ def _prepare(options: argparse.Namespace, stack: ExitStack) -> Session | int:
         claim.check_spec(folder, spec)
         claim.check_data(folder, data)
         claim.claim(folder, raw, data, location)
-        if not confirm.left(spec, read_results(folder.results)):
+        if not confirmation.left(spec, read_results(folder.results)):
             sweep = _without_ray(spec, folder, mirror, data, budget)
             if not sweep.left:
                 sweep.abandon()  # a kill may have come before Optuna was told
                 sweep.settle()
-                return report.show_result(spec, list(sweep.results.values()), folder, Console(), budget)
+                return result.show_result(spec, list(sweep.results.values()), folder, Console(), budget)
         return _start(options, spec, folder, mirror, data, stack, budget)
 
 
@@ -181,7 +185,7 @@ def _replay(options: argparse.Namespace, spec: Spec, vocabulary: int, budget: Bu
         )
         replay.play(sweep, table, workers=options.workers, clock=clock)
     results = list(sweep.results.values())
-    status = report.show_ranking(spec, results, console, budget, replayed=True)
+    status = result.show_ranking(spec, results, console, budget, replayed=True)
     console.print(
         f"Replayed from {len(table.records)} runs of {options.replay} by {options.workers} simulated workers; "
         f"{table.inexact} of {len(results)} trials were answered by the nearest recorded configuration.",
@@ -216,7 +220,7 @@ def _start(
     """Ray, W&B and the sweep's state; from here on only the console reaches the terminal."""
     console = stack.enter_context(_quiet(folder.log))
     started = time.monotonic()
-    with display.live(console, lambda: "starting Ray ..."):
+    with live.live(console, lambda: "starting Ray ..."):
         cluster.connect(options.address)
         stack.callback(cluster.disconnect)
         slots, gpus = cluster.slots(spec.cpus_per_trial, _trials_per_gpu(spec, data.vocab_size))
@@ -233,7 +237,7 @@ def _start(
         gpu_share=gpus or 1.0,
         slots=slots,
     )
-    from sweeps.worker import SlotConfig, train
+    from sweeps.machines.worker import SlotConfig, train
 
     slot = SlotConfig(
         cpus=spec.cpus_per_trial,
@@ -284,7 +288,7 @@ def _run(session: Session) -> int:
     Raises:
         OSError: a disk is full, or the storage cannot be written. What has ended so far is kept.
     """
-    from sweeps import tuning
+    from sweeps.machines import tuning
 
     sweep, console = session.sweep, session.console
     with ExitStack() as ending, Display(console, sweep, slots=session.slots, started=session.started) as view:
@@ -300,8 +304,8 @@ def _run(session: Session) -> int:
             sweep.pause(trial_id)
         sweep.settle()
     results = list(sweep.results.values())
-    status = report.show_result(sweep.spec, results, sweep.folder, console, sweep.meter.budget) if results else 0
-    console.print(view.utilisation(), display.spent(sweep.meter), soft_wrap=True)
+    status = result.show_result(sweep.spec, results, sweep.folder, console, sweep.meter.budget) if results else 0
+    console.print(view.utilisation(), live.spent(sweep.meter), soft_wrap=True)
     for note in (session.tracker.problem, session.tracker.sync_command, session.tracker.url):
         if note:
             console.print(f"W&B: {note}", soft_wrap=True)

@@ -12,17 +12,17 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 
-from sweeps import confirm, stopping
-from sweeps import results as files
-from sweeps.budget import SECONDS, Budget, Meter
-from sweeps.finals import Finals
-from sweeps.halving import DIVERGED_LOSS, Screening
-from sweeps.pareto import front
-from sweeps.results import Configuration, Curves, Result, RunFolder, Stage, Status, ranked
-from sweeps.search import Proposal, Search
-from sweeps.space import Assignment
-from sweeps.spec import Spec
-from sweeps.tracking import Tracker
+from sweeps.policy import confirmation, stopping
+from sweeps.policy.finals import Finals
+from sweeps.policy.halving import DIVERGED_LOSS, Screening
+from sweeps.policy.pareto import front
+from sweeps.policy.search import Proposal, Search
+from sweeps.record import tables
+from sweeps.record.spending import SECONDS, Budget, Meter
+from sweeps.record.tables import Configuration, Curves, Result, RunFolder, Stage, Status, ranked
+from sweeps.record.tracking import Tracker
+from sweeps.spec.schema import Spec
+from sweeps.spec.space import Assignment
 from tinystories import storage
 from tinystories.config import TrialConfig
 from tinystories.metrics import Metrics
@@ -83,8 +83,8 @@ class Sweep:
         self.spec = spec
         self.folder = folder
         self.checkpoints = checkpoints
-        files.drop_torn_row(folder.results)
-        self.results = {result.trial_id: result for result in files.read_results(folder.results)}
+        tables.drop_torn_row(folder.results)
+        self.results = {result.trial_id: result for result in tables.read_results(folder.results)}
         self._searched = sum(result.stage == "search" for result in self.results.values())
         self._kept = ranked(r for r in self.results.values() if r.checkpoint and r.stage == "search")
         self.running: dict[str, Running] = {}
@@ -97,7 +97,7 @@ class Sweep:
         self.meter = Meter(budget or Budget(), folder.spent, gpu_share=gpu_share, clock=clock)
         self._clock = clock
         self._curves = Curves(folder.curves)
-        curves = files.read_curves(folder.curves)
+        curves = tables.read_curves(folder.curves)
         self._last = {trial_id: curve[-1] for trial_id, curve in curves.items()}
         self._trained = (
             sum(last.seconds for last in self._last.values()),
@@ -162,7 +162,7 @@ class Sweep:
         going_on = self._finalists | {proposal.trial_id for proposal in self._unfinished if proposal.stopped_at}
         if self._searched >= self.spec.trials:
             going_on.update(self._waiting)
-        return confirm.left(self.spec, list(self.results.values())) + len(going_on)
+        return confirmation.left(self.spec, list(self.results.values())) + len(going_on)
 
     @property
     def may_follow(self) -> bool:
@@ -215,7 +215,7 @@ class Sweep:
             return
         self._search.close(self.spec.trials)
         if self._keep(self._kept):
-            files.write_results(self.folder.results, self.results.values())
+            tables.write_results(self.folder.results, self.results.values())
         kept = {trial_id for trial_id, result in self.results.items() if result.checkpoint} | set(self.running)
         for trial_id in storage.folders(self.checkpoints):
             if trial_id not in kept and (trial_id in self.results or trial_id in self._search.abandoned):
@@ -271,7 +271,7 @@ class Sweep:
     def _ask_again(self) -> Proposal | None:
         """Once the search has ended: the next trial that confirms one of the best."""
         running = [(trial.configuration, trial.config.seed) for trial in self.running.values()]
-        for result, seed in confirm.wanted(self.spec, list(self.results.values()), running=running):
+        for result, seed in confirmation.wanted(self.spec, list(self.results.values()), running=running):
             assignment = {name: getattr(result, name) for name in self.spec.space.parameters}
             return self._search.ask_again(assignment, seed=seed)
         return None
@@ -311,7 +311,7 @@ class Sweep:
         self.meter.end(trial_id)
         if trial_id in self._finalists:  # its row names a checkpoint that is no more
             self.results[trial_id] = self._result(trial, "stopped", "")
-            files.write_results(self.folder.results, self.results.values())
+            tables.write_results(self.folder.results, self.results.values())
         self.meter.save()
 
     def abandon(self) -> None:
@@ -357,7 +357,7 @@ class Sweep:
     def _result(self, trial: Running, status: Status, error: str) -> Result:
         metrics = trial.metrics
         config = trial.config
-        measured = {name: getattr(metrics, name) for name in files.MEASURED} if metrics else {}
+        measured = {name: getattr(metrics, name) for name in tables.MEASURED} if metrics else {}
         return Result(
             trial_id=trial.trial_id,
             stage=trial.stage,
@@ -411,7 +411,7 @@ class Sweep:
 
     def _write(self, trial_id: str, *, whole: bool) -> None:
         if whole:
-            files.write_results(self.folder.results, self.results.values())
+            tables.write_results(self.folder.results, self.results.values())
         else:
-            files.append_result(self.folder.results, self.results[trial_id])
+            tables.append_result(self.folder.results, self.results[trial_id])
         self.meter.update()

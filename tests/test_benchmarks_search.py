@@ -14,10 +14,10 @@ from search_jobs import Job, Outcome, outcomes
 from search_report import Setting, sentences
 from simulation import Contender, End, Simulation, Step, regret_at
 
-from sweeps import parsing
-from sweeps.halving import SuccessiveHalving
-from sweeps.replay import Record
-from sweeps.space import Assignment
+from sweeps.machines.replay import Record
+from sweeps.policy.halving import SuccessiveHalving
+from sweeps.spec.load import parse
+from sweeps.spec.space import Assignment
 
 TOKENS = 900.0
 
@@ -25,7 +25,7 @@ TOKENS = 900.0
 def table(curves: Sequence[Sequence[float]], *, seconds: Sequence[float] | None = None) -> CurveTable:
     """A run of each depth from 1 on, with an evaluation for each loss; seconds are those of a whole run."""
     count = len(curves[0])
-    spec = parsing.parse(
+    spec = parse(
         {
             "name": "made",
             "parameters": {"depth": {"values": list(range(1, len(curves) + 1))}},

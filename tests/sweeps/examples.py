@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sweeps.results import Result
+from sweeps.record.tables import Result
 from tinystories.metrics import Metrics
 
 RESULT = Result(

@@ -12,7 +12,7 @@ import transformers
 import yaml
 
 from sweeps import export
-from sweeps.results import Result, RunFolder, read_results, write_results
+from sweeps.record.tables import Result, RunFolder, read_results, write_results
 from tinystories import checkpoint
 from tinystories.config import TrialConfig
 from tinystories.data.dataset import Dataset

@@ -19,7 +19,7 @@ import yaml
 from optuna.trial import TrialState
 
 from sweeps import run
-from sweeps.results import Result, RunFolder, read_curves, read_results, write_results
+from sweeps.record.tables import Result, RunFolder, read_curves, read_results, write_results
 from tinystories.data.dataset import Dataset, open_dataset
 from tinystories.data.make_dataset import make_stories
 from tinystories.trainer import Trainer
@@ -101,9 +101,9 @@ def study_states(root: Path) -> Counter[TrialState]:
 
 def uninterrupted(root: Path, result: Result, dataset: Dataset) -> list[float]:
     """The losses of the same trial, trained here without any sweep."""
-    from sweeps import parsing
+    from sweeps.spec import load
 
-    spec, _ = parsing.load(root / "spec.yaml")
+    spec, _ = load.load(root / "spec.yaml")
     assignment = {name: getattr(result, name) for name in ("depth", "width", "heads")}
     return [metrics.val_loss for metrics in Trainer(spec.trial_config(assignment), dataset, device="cpu").run()]
 
@@ -316,12 +316,13 @@ def test_data_of_another_tokenizer_are_refused(here: Path, capsys: pytest.Captur
 
 def test_a_finished_sweep_whose_last_trial_was_never_told_is_settled(here: Path) -> None:
     """A kill between the last row of results.csv and Optuna."""
-    from sweeps import claim, parsing
-    from sweeps.data import prepare
+    from sweeps.record import claim
+    from sweeps.record.tracking import Tracker
+    from sweeps.spec import load
+    from sweeps.spec.corpus import prepare
     from sweeps.sweep import Sweep
-    from sweeps.tracking import Tracker
 
-    spec, raw = parsing.load(write(here, "settled", run_cap=1))
+    spec, raw = load.load(write(here, "settled", run_cap=1))
     folder, data = RunFolder(here / "runs/settled"), prepare(None)
     folder.root.mkdir(parents=True)
     claim.claim(folder, raw, data, None)

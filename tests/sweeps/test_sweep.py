@@ -10,13 +10,14 @@ import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
-from sweeps import parsing, results
-from sweeps.budget import Budget
-from sweeps.replay import Clock
-from sweeps.results import Curves, Result, RunFolder, Status, read_curves, read_results, write_results
-from sweeps.search import Search
+from sweeps.machines.replay import Clock
+from sweeps.policy.search import Search
+from sweeps.record import tables
+from sweeps.record.spending import Budget
+from sweeps.record.tables import Curves, Result, RunFolder, Status, read_curves, read_results, write_results
+from sweeps.record.tracking import Tracker
+from sweeps.spec import load
 from sweeps.sweep import Running, Sweep
-from sweeps.tracking import Tracker
 from tinystories import storage
 from tinystories.metrics import Metrics
 
@@ -37,7 +38,7 @@ def open_sweep(
     **changes: Any,
 ) -> Sweep:
     changes = {"early_terminate": {"type": "asha", "eta": 2, "min_iter": 1}, **changes}
-    spec = parsing.parse(minimal(**changes))
+    spec = load.parse(minimal(**changes))
     root.mkdir(exist_ok=True)
     return Sweep(
         spec,
@@ -366,7 +367,7 @@ def test_what_a_kill_leaves_of_the_end_is_made_good(
     train_to_its_end(sweep, propose(sweep), 1.0)
     assert kept(tmp_path) == set(names[:2])
     if killed_in != "before":
-        owner = storage if killed_in == "delete" else results
+        owner = storage if killed_in == "delete" else tables
         with monkeypatch.context() as patched:
             patched.setattr(owner, killed_in, lambda *arguments: 1 // 0)
             with pytest.raises(ZeroDivisionError):

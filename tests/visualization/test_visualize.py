@@ -9,8 +9,8 @@ import yaml
 from matplotlib.colors import same_color
 from matplotlib.figure import Figure
 
-from sweeps import parsing
-from sweeps.halving import quotas
+from sweeps.policy.halving import quotas
+from sweeps.spec import load
 from tinystories.config import field_names
 from tinystories.data.make_dataset import make_stories
 from tinystories.metrics import Metrics
@@ -157,7 +157,7 @@ def test_rungs_and_who_goes_on_are_those_of_the_sweep(
     tmp_path: Path, stopping: dict[str, Any], pareto: str | None
 ) -> None:
     raw = minimal(early_terminate=stopping, pareto=pareto, trial={"tokens": "90k", "evaluations": 27})
-    spec = parsing.parse(raw)
+    spec = load.parse(raw)
     recording = read_recording(write_run(tmp_path / "run", yaml.safe_dump(raw)))
 
     assert spec.early_terminate is not None

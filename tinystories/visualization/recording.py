@@ -16,7 +16,7 @@ from tinystories.config import AXES, Axis, TrialConfig, parse_number
 FINALISTS, LOOKS = 3, 2
 """Trials that a screening trains to their end, and its rungs, unless the spec says otherwise."""
 FIRST = 9
-"""Unless it is given, the first rung is at one part of so many of the evaluations, as in `sweeps.spec`."""
+"""Unless it is given, the first rung is at one part of so many of the evaluations, as in `sweeps.spec.schema`."""
 OBJECTIVES = {"parameters": "parameters, embeddings included", "flops": "training FLOPs"}
 """What a front trades loss against: `pareto` of a spec; without it, parameters."""
 UNITS: dict[Axis, str] = {"tokens": "training tokens", "flops": "training FLOPs", "seconds": "seconds"}

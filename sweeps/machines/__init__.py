@@ -1,0 +1,1 @@
+"""Where trials run: Ray's cluster and workers, or recorded curves."""

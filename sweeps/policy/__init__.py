@@ -1,0 +1,1 @@
+"""What is tried next and who continues: pure decisions."""

@@ -1,0 +1,1 @@
+"""What happened: the run folder and everything in it."""

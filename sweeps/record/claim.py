@@ -1,0 +1,102 @@
+"""A run folder and the sweep that it belongs to: refuses to mix two sweeps, or one sweep's data with another's."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sweeps.record.tables import RunFolder
+from sweeps.spec import load
+from sweeps.spec.corpus import Data
+from sweeps.spec.schema import Spec
+from tinystories import storage
+
+FREE_TO_CHANGE = {
+    *("run_cap", "cpus_per_trial", "trials_per_gpu", "keep_checkpoints", "max_failures", "patience"),
+    *("wandb", "project", "data", "replay", "confirm"),
+}
+"""Keys that may differ when a sweep goes on; data are compared by what they hold."""
+
+
+def storage_location(folder: RunFolder, wanted: str | None) -> str | None:
+    """Where the sweep's checkpoints go: as asked for, or where they went before; None: into the run folder.
+
+    Raises:
+        ValueError: the sweep was begun with another storage.
+    """
+    location = wanted and (wanted.rstrip("/") if storage.is_uri(wanted) else os.path.abspath(wanted))
+    if not folder.origin.exists():
+        return location
+    before: str | None = json.loads(folder.origin.read_text())["storage"]
+    if location and location != before:
+        raise ValueError(f"--storage {wanted}: {folder.root} was begun with {before or 'no storage'}; leave it so")
+    return before
+
+
+def check_spec(folder: RunFolder, spec: Spec) -> None:
+    """Refuse a run folder that another sweep has been using.
+
+    Raises:
+        ValueError: names what differs.
+    """
+    if not folder.spec.exists():
+        return
+    try:
+        earlier = load.parse(yaml.safe_load(folder.spec.read_text()))
+    except ValueError as error:
+        raise ValueError(f"{folder.root} holds a sweep of another version ({error}); give another --name") from None
+    changeable = FREE_TO_CHANGE
+    if spec.axis == "seconds":  # a faster machine would train its trials for longer
+        changeable = changeable - {"cpus_per_trial", "trials_per_gpu"}
+    for entry in fields(Spec):
+        old, new = getattr(earlier, entry.name), getattr(spec, entry.name)
+        if entry.name not in changeable and old != new:
+            raise ValueError(
+                f"{folder.root} holds another sweep: {entry.name} is {old} there and {new} here; give another --name"
+            )
+
+
+def check_data(folder: RunFolder, data: Data) -> None:
+    """Refuse other data than a sweep was begun with.
+
+    Raises:
+        ValueError: names both.
+    """
+    if not folder.origin.exists():
+        return
+    before = json.loads(folder.origin.read_text())
+    if before["fingerprint"] != data.fingerprint:
+        raise ValueError(
+            f"{data.location} (tokenizer {data.tokenizer}) is not the data that {folder.root} was begun with: "
+            f"{before['location']} (tokenizer {before['tokenizer']}); give another --name"
+        )
+
+
+def claim(folder: RunFolder, raw: Mapping[str, Any], data: Data, location: str | None) -> None:
+    """Write down what the folder belongs to."""
+    origin = {
+        "location": data.location,
+        "tokenizer": data.tokenizer,
+        "fingerprint": data.fingerprint,
+        "storage": location,
+    }
+    storage.write(str(folder.origin), (json.dumps(origin, indent=1) + "\n").encode())
+    storage.write(str(folder.spec), yaml.safe_dump(dict(raw), sort_keys=False).encode())
+
+
+@contextmanager
+def removed_on_error(root: Path) -> Iterator[None]:
+    """Leave no folder behind that only a failed start has made."""
+    made = [folder for folder in (root, root.parent) if not folder.exists()]
+    try:
+        yield
+    except BaseException:
+        for folder in made:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise

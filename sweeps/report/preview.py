@@ -1,0 +1,186 @@
+"""What a sweep would do, before anything is spent: needs neither Ray nor torch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+from operator import add
+from pathlib import Path
+from statistics import fmean
+
+from rich.console import Console
+from rich.table import Table
+
+from sweeps.policy import stopping
+from sweeps.policy.search import Proposal, preview
+from sweeps.record.spending import SECONDS, Budget
+from sweeps.record.tables import RunFolder, read_results
+from sweeps.report import live
+from sweeps.report.live import duration, number
+from sweeps.spec.schema import Spec
+from tinystories.config import TrialConfig
+from tinystories.models import size
+
+ASSUMED_FLOPS_PER_SECOND = 2e10
+"""Training speed assumed of one CPU core until a trial of the sweep has been measured. [FLOP/s]"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What training takes."""
+
+    flops: float
+    tokens: float
+    seconds: float
+    """Of one slot. [s]"""
+
+    def __add__(self, other: "Cost") -> "Cost":
+        return Cost(
+            flops=self.flops + other.flops, tokens=self.tokens + other.tokens, seconds=self.seconds + other.seconds
+        )
+
+    def __mul__(self, factor: float) -> "Cost":
+        return Cost(flops=self.flops * factor, tokens=self.tokens * factor, seconds=self.seconds * factor)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """A part of a sweep: what it is, how many trials it expects, and what they cost together."""
+
+    name: str
+    trials: float
+    cost: Cost
+
+
+def show(
+    spec: Spec, vocab_size: int, console: Console, *, price: Budget, tokens_per_second: float | None = None
+) -> None:
+    """Print the trials that would be drawn, what each costs in full, and what the sweep is expected to cost.
+
+    Args:
+        vocab_size: of the data. [token]
+        price: of a GPU-hour; what the sweep may take is not looked at.
+        tokens_per_second: training speed of a trial of average size; None: measured, else assumed.
+    """
+    proposals = list(preview(spec))
+    configs = [spec.trial_config(proposal.assignment) for proposal in proposals]
+    speed, source = _speed(spec, configs, vocab_size, tokens_per_second)
+    costs = [cost(config, vocab_size, speed) for config in configs]
+    console.print(f"{spec.name}: {live.budget(spec)}", style="bold")
+    console.print(_trials_table(proposals, configs, costs, vocab_size))
+    console.print()
+    console.print(_parts_table(parts(spec, costs), spec, price))
+    console.print(
+        f"{_expectation(spec)}{_sharing(spec)}A time is that of one slot, at {speed:.1e} FLOP/s: {source}.",
+        soft_wrap=True,
+    )
+
+
+def _expectation(spec: Spec) -> str:
+    """What the numbers of trials are, where they may come out otherwise."""
+    if spec.early_terminate and spec.early_terminate.type == "asha":
+        more = "; with two objectives, some more" if spec.pareto else ""
+        return f"Trials are those that ASHA is expected to let pass if they come in no order{more}. "
+    if spec.early_terminate and spec.forecasts:
+        return "More may go on than the finalists: those with a fair chance to end best, and as forecasts change. "
+    return ""
+
+
+def _sharing(spec: Spec) -> str:
+    """What a GPU-hour is, where the cluster will say how many trials share a GPU."""
+    return "" if spec.trials_per_gpu is not None else "GPU-hours are those of one trial a GPU; several may share it. "
+
+
+def _trials_table(
+    proposals: Sequence[Proposal], configs: Sequence[TrialConfig], costs: Sequence[Cost], vocab_size: int
+) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for heading in ("trial", *proposals[0].assignment, "parameters", "FLOPs", "tokens", "time"):
+        table.add_column(heading, justify="right")
+    for proposal, config, full in zip(proposals, configs, costs, strict=True):
+        table.add_row(
+            proposal.trial_id,
+            *(f"{value:.3g}" if isinstance(value, float) else str(value) for value in proposal.assignment.values()),
+            number(size.parameters(config.model(vocab_size))),
+            f"{full.flops:.1e}",
+            number(full.tokens),
+            duration(full.seconds),
+        )
+    return table
+
+
+def _parts_table(parts: Sequence[Part], spec: Spec, price: Budget) -> Table:
+    priced = price.cost_per_hour is not None
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("expected")
+    for heading in ("trials", "tokens", "FLOPs", "time", "GPU-hours", *(("cost",) if priced else ())):
+        table.add_column(heading, justify="right")
+    for part in (*parts, _total(parts)):
+        gpu_hours = part.cost.seconds / SECONDS / (spec.trials_per_gpu or 1)
+        table.add_row(
+            part.name,
+            f"{part.trials:.1f}".removesuffix(".0"),
+            number(part.cost.tokens),
+            f"{part.cost.flops:.1e}",
+            duration(part.cost.seconds),
+            f"{gpu_hours:.3g}",
+            *((f"{price.cost(gpu_hours):.2f}",) if priced else ()),
+        )
+    return table
+
+
+def cost(config: TrialConfig, vocab_size: int, speed: float) -> Cost:
+    """Of a full trial.
+
+    Args:
+        speed: training FLOPs in a second.
+    """
+    per_token = size.flops_per_token(config.model(vocab_size))
+    tokens = {
+        "tokens": config.budget,
+        "flops": config.budget / per_token,
+        "seconds": config.budget * speed / per_token,
+    }[config.axis]
+    return Cost(flops=tokens * per_token, tokens=tokens, seconds=tokens * per_token / speed)
+
+
+def parts(spec: Spec, costs: Sequence[Cost]) -> list[Part]:
+    """The stretches between a sweep's rungs, and its confirmation.
+
+    Args:
+        costs: of full trials like those of the sweep.
+    """
+    mean = reduce(add, costs) * (1 / len(costs))
+    found = [
+        Part(
+            name=f"to evaluation {stretch.end}",
+            trials=stretch.trials,
+            cost=mean * (stretch.trials * stretch.share(spec)),
+        )
+        for stretch in stopping.stretches(spec)
+    ]
+    if spec.confirm:
+        confirming = spec.trials_in_all - spec.trials
+        found.append(Part(name="confirm", trials=confirming, cost=mean * confirming))
+    return found
+
+
+def _total(parts: Sequence[Part]) -> Part:
+    trials = sum(part.trials for part in parts if part.name in (parts[0].name, "confirm"))
+    return Part(name="total", trials=trials, cost=reduce(add, (part.cost for part in parts)))
+
+
+def _speed(
+    spec: Spec, configs: Sequence[TrialConfig], vocab_size: int, tokens_per_second: float | None
+) -> tuple[float, str]:
+    """Training speed [FLOP/s], and where it is from."""
+    if tokens_per_second is not None:
+        per_token = fmean(size.flops_per_token(config.model(vocab_size)) for config in configs)
+        return tokens_per_second * per_token, f"as {tokens_per_second:,g} tokens/s of a trial of average size"
+    folder = RunFolder(Path("runs", spec.name))
+    measured = [r.flops / r.seconds for r in read_results(folder.results) if r.seconds > 0]
+    if measured:
+        return fmean(measured), f"the mean of {len(measured)} trials in {folder.root}"
+    return (
+        ASSUMED_FLOPS_PER_SECOND * spec.cpus_per_trial,
+        "assumed of a CPU core; measured once a trial has run, or given as --tokens-per-second",
+    )

@@ -1,0 +1,139 @@
+"""The result of a sweep, in tables and sentences."""
+
+import math
+import os
+from collections import Counter
+from collections.abc import Sequence
+from typing import get_args
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from sweeps.policy.confirmation import Confirmed, confirmed, verdict
+from sweeps.policy.pareto import front, second_objective
+from sweeps.record.spending import Budget
+from sweeps.record.tables import Result, RunFolder, Status, ranked
+from sweeps.report.live import COLOURS, number
+from sweeps.spec.schema import Objective, Spec
+
+LEADERS = 10
+"""Rows of the leaderboard."""
+
+
+def leaderboard(best: Sequence[Result], price: Budget) -> Table:
+    """Trials in their order, the lowest loss in bold; fits into 80 columns."""
+    cost = () if price.cost_per_hour is None else ("cost",)
+    table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim")
+    headings = ("trial", "depth", "width", "heads", "params", "tokens", "val_loss", "val_bpb", "GPU-h", *cost, "status")
+    for heading in headings:
+        table.add_column(heading, justify="left" if heading == "status" else "right", no_wrap=True)
+    for result in best:
+        table.add_row(
+            result.trial_id,
+            *(str(getattr(result, name)) for name in ("depth", "width", "heads")),
+            number(result.parameters),
+            number(result.tokens),
+            _loss(result.val_loss),
+            _loss(result.val_bpb),
+            number(round(result.gpu_hours, 3)),
+            *(f"{price.cost(result.gpu_hours):.2f}" for _ in cost),
+            Text(result.status, style=COLOURS[result.status]),
+            style="bold" if result is ranked(best)[0] else "",
+        )
+    return table
+
+
+def compromise(best: Sequence[Result], objective: Objective) -> str:
+    """The ends of the front, in one sentence."""
+    what = {"parameters": "parameters", "flops": "FLOPs"}[objective]
+    ends = " to ".join(
+        f"{result.shape} ({number(second_objective(result, objective))} {what}, {result.best_val_loss:.4f} nat/token)"
+        for result in (best[0], best[-1])
+    )
+    return f"{len(best)} shapes have the lowest loss of all with as few {what}: from {ends}."
+
+
+def confirmation(groups: Sequence[Confirmed]) -> Table:
+    """The confirmed configurations by their mean over new seeds."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for heading in ("depth", "width", "heads", "rate", "params", "mean val_loss", "95 % interval", "seeds"):
+        table.add_column(heading, justify="right")
+    for group in groups:
+        result = group.results[0]
+        table.add_row(
+            *(str(getattr(result, name)) for name in ("depth", "width", "heads")),
+            f"{result.learning_rate:.2g}",
+            number(result.parameters),
+            f"{group.mean:.4f}",
+            f"± {group.half_width:.4f}",
+            f"{len(group.losses)} of {len(group.results)}",
+        )
+    return table
+
+
+def conclusion(results: Sequence[Result]) -> str:
+    """The best shape, in one sentence."""
+    search = [result for result in results if result.stage == "search"]
+    leaders = ranked(search)
+    if not leaders:
+        return "No trial gave a usable loss; see the error column of results.csv."
+    best = leaders[0]
+    statuses = Counter(result.status for result in search)
+    ends = ", ".join(f"{statuses[status]} {status}" for status in get_args(Status) if statuses[status])
+    return (
+        f"Best of {len(search)} trials ({ends}): {best.shape}, {number(best.parameters)} parameters, "
+        f"with val_loss {best.best_val_loss:.4f} nat/token after {number(best.tokens)} tokens."
+    )
+
+
+def _loss(value: float) -> str:
+    """Empty where it was not measured, as the other unit in a replay."""
+    return f"{value:.4f}" if math.isfinite(value) else ""
+
+
+def fairness(spec: Spec, *, replayed: bool) -> str:
+    """How widths were given their learning rates, and what trials were compared at, in a sentence."""
+    if replayed:
+        return f"Compared at equal {spec.trial['axis']}; learning rates as they were when the curves were recorded."
+    scaled = spec.trial.get("scale_learning_rate", True)
+    searched = spec.space.parameters.get("learning_rate")
+    rate = "searched jointly with the shape" if searched else "one for all shapes"
+    follows = "scaled by width" if scaled else "not scaled by width, so widths that it suits are favoured"
+    if searched and not scaled:
+        follows = "not scaled by width"
+    return f"Compared at equal {spec.trial['axis']}; learning rate {rate}, {follows}."
+
+
+def show_ranking(
+    spec: Spec, results: Sequence[Result], console: Console, price: Budget, *, replayed: bool = False
+) -> int:
+    """Leaderboard, the best shape in a sentence, and what it was compared at; returns the exit status."""
+    usable = bool(ranked(results))
+    best = front(results, spec.pareto) if spec.pareto else ranked(results)[:LEADERS]
+    if usable:
+        console.print(leaderboard(best, price))
+    console.print(conclusion(results), style="bold", soft_wrap=True)
+    if usable:
+        console.print(fairness(spec, replayed=replayed), soft_wrap=True)
+    searched = sum(result.stage == "search" for result in results)
+    if spec.run_cap > spec.trials == searched:
+        console.print(f"All {searched} configurations of the space have been tried; run_cap {spec.run_cap} is more.")
+    if spec.pareto and best:
+        console.print(compromise(best, spec.pareto), style="bold", soft_wrap=True)
+    if groups := confirmed(results):
+        console.print(confirmation(groups))
+        console.print(verdict(groups, spec.confirm.seeds if spec.confirm else 2), style="bold", soft_wrap=True)
+    return 0 if usable else 1
+
+
+def show_result(spec: Spec, results: Sequence[Result], folder: RunFolder, console: Console, price: Budget) -> int:
+    """The ranking, and where everything is; returns the exit status."""
+    name = os.path.relpath(folder.root)
+    status = show_ranking(spec, results, console, price)
+    console.print(f"All trials: {name}/results.csv, curves.csv; log: {name}/sweep.log", soft_wrap=True)
+    if status:
+        return status
+    console.print(f"Export the best: python sweeps/export.py {name} --out models/best", soft_wrap=True)
+    console.print(f"Pictures: python -m tinystories.visualization.visualize {name}", soft_wrap=True)
+    return status

@@ -1,0 +1,1 @@
+"""What is asked: a sweep's file, checked, and its search space."""
