@@ -12,7 +12,8 @@ import torch
 import yaml
 from rich.console import Console
 
-from sweeps.record.tables import MEASURED, Result, RunFolder, ranked, read_results
+from sweeps.record.folder import RunFolder
+from sweeps.record.tables import MEASURED, Result, ranked, read_results
 from tinystories import checkpoint, storage
 from tinystories.checkpoint import Checkpoint
 from tinystories.data.dataset import TOKENIZER, Dataset, open_dataset

@@ -5,7 +5,6 @@ import logging
 import os
 import shlex
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -15,13 +14,13 @@ from typing import Any
 
 from rich.console import Console
 
+from sweeps import showing
+from sweeps.limits import Limits
 from sweeps.machines import cluster, packing, replay
-from sweeps.policy import confirmation
-from sweeps.policy.search import Search
+from sweeps.machines.simulated import Clock
 from sweeps.record import claim
+from sweeps.record.folder import RunFolder
 from sweeps.record.mirror import Mirror
-from sweeps.record.spending import Budget
-from sweeps.record.tables import RunFolder, read_results
 from sweeps.record.tracking import Tracker
 from sweeps.report import live, preview, result
 from sweeps.report.live import Display
@@ -49,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(f"Stopped; to go on: {_command()}", file=sys.stderr)
+        print(f"Stopped; to resume: {_command()}", file=sys.stderr)
         return INTERRUPTED
 
 
@@ -99,6 +98,7 @@ class Session:
     """Everything that a sweep needs to run, ready."""
 
     sweep: Sweep
+    folder: RunFolder
     tracker: Tracker
     mirror: Mirror
     console: Console
@@ -115,16 +115,16 @@ def _prepare(options: argparse.Namespace, stack: ExitStack) -> Session | int:
         ValueError: an input does not hold. Nothing is left behind.
         OSError: a file or a disk does not serve.
     """
-    budget = _budget(options)
+    limits = _limits(options)
     spec, raw = load.load(options.spec, options.set, name=options.name, trials=options.trials)
     vocabulary = vocab_size(spec.data)
     spec = spec.for_vocabulary(vocabulary)
     size.steps(spec.largest_trial(vocabulary), vocabulary)  # refuses a budget that is too short
     if options.dry_run:
-        preview.show(spec, vocabulary, Console(), price=budget, tokens_per_second=options.tokens_per_second)
+        preview.show(spec, vocabulary, Console(), price=limits, tokens_per_second=options.tokens_per_second)
         return 0
     if options.replay:
-        return _replay(options, spec, vocabulary, budget)
+        return _replay(options, spec, vocabulary, limits)
     folder = RunFolder(Path("runs", spec.name).absolute())
     claim.check_spec(folder, spec)
     location = claim.storage_location(folder, options.storage)
@@ -139,25 +139,27 @@ def _prepare(options: argparse.Namespace, stack: ExitStack) -> Session | int:
         claim.check_spec(folder, spec)
         claim.check_data(folder, data)
         claim.claim(folder, raw, data, location)
-        if not confirmation.left(spec, read_results(folder.results)):
-            sweep = _without_ray(spec, folder, mirror, data, budget)
-            if not sweep.left:
-                sweep.abandon()  # a kill may have come before Optuna was told
-                sweep.settle()
-                return result.show_result(spec, list(sweep.results.values()), folder, Console(), budget)
-        return _start(options, spec, folder, mirror, data, stack, budget)
+        sweep = Sweep(spec, folder, vocab_size=data.vocab_size, checkpoints=mirror.checkpoints, limits=limits)
+        sweep.recover()
+        if not sweep.policy.left:
+            return _finished(sweep, folder)
+        return _start(options, sweep, folder, mirror, data, stack)
 
 
-def _without_ray(spec: Spec, folder: RunFolder, mirror: Mirror, data: Data, budget: Budget) -> Sweep:
-    """The state of a sweep whose trials may all have ended."""
-    tracker = Tracker.open("disabled", sweep=spec.name, folder=folder.root, project=spec.project)
-    return Sweep(
-        spec, folder, vocab_size=data.vocab_size, tracker=tracker, checkpoints=mirror.checkpoints, budget=budget
-    )
+def _finished(sweep: Sweep, folder: RunFolder) -> int:
+    """Make good what a kill cut short, and show the result; returns the exit status."""
+    spec = sweep.spec
+    tracker = _tracker(sweep, folder)
+    if not tracker.has_lost_runs:
+        tracker.mode = "disabled"
+    showing.show(sweep, folder, tracker)
+    sweep.settle()
+    sweep.close()
+    return result.show_result(spec, sweep.rows.table(sweep.trials), folder, Console(), sweep.meter.limits)
 
 
-def _budget(options: argparse.Namespace) -> Budget:
-    return Budget(
+def _limits(options: argparse.Namespace) -> Limits:
+    return Limits(
         hours=options.hours,
         gpu_hours=options.gpu_hours,
         money=options.budget,
@@ -165,33 +167,24 @@ def _budget(options: argparse.Namespace) -> Budget:
     )
 
 
-def _replay(options: argparse.Namespace, spec: Spec, vocabulary: int, budget: Budget) -> int:
-    """The sweep on recorded curves; its files go with it. Returns the exit status."""
+def _replay(options: argparse.Namespace, spec: Spec, vocabulary: int, limits: Limits) -> int:
+    """The sweep on recorded curves; nothing is written. Returns the exit status."""
     spec = replace(spec, confirm=None)  # a table holds no new seeds
-    table, clock, console = replay.read_table(options.replay, spec), replay.Clock(), Console()
-    if budget.limited and not all("seconds" in record.costs for record in table.records):
+    table, clock, console = replay.read_table(options.replay, spec), Clock(), Console()
+    if limits.limited and not all("seconds" in record.costs for record in table.records):
         raise ValueError(f"--replay {options.replay} has no seconds, so --hours, --gpu-hours and --budget mean nothing")
-    with tempfile.TemporaryDirectory() as folder:
-        sweep = Sweep(
-            spec,
-            RunFolder(Path(folder)),
-            vocab_size=vocabulary,
-            tracker=Tracker.open("disabled", sweep=spec.name, folder=Path(folder), project=spec.project),
-            checkpoints=folder,
-            budget=budget,
-            slots=options.workers,
-            search=Search(spec),
-            clock=clock,
-        )
-        replay.play(sweep, table, workers=options.workers, clock=clock)
-    results = list(sweep.results.values())
-    status = result.show_ranking(spec, results, console, budget, replayed=True)
+    spec = replace(spec, run_cap=min(spec.run_cap, len(table.records)))
+    sweep = Sweep(spec, None, vocab_size=vocabulary, checkpoints="", limits=limits, clocks=clock.clocks)
+    sweep.take_slots(options.workers, gpu_share=1.0)
+    replay.play(sweep, table, workers=options.workers, clock=clock)
+    results = sweep.rows.table(sweep.trials)
+    status = result.show_ranking(spec, results, console, limits, replayed=True)
     console.print(
         f"Replayed from {len(table.records)} runs of {options.replay} by {options.workers} simulated workers; "
         f"{table.inexact} of {len(results)} trials were answered by the nearest recorded configuration.",
         soft_wrap=True,
     )
-    if (left := sweep.left) and (used_up := sweep.meter.used_up):
+    if (left := sweep.policy.left) and (used_up := sweep.meter.used_up):
         console.print(f"{used_up} is used up with {left} trials left.")
     if table.invalid:
         console.print(f"Left out: {table.invalid} recorded runs whose shape is not valid within the limits.")
@@ -210,33 +203,25 @@ def _replay(options: argparse.Namespace, spec: Spec, vocabulary: int, budget: Bu
 
 def _start(
     options: argparse.Namespace,
-    spec: Spec,
+    sweep: Sweep,
     folder: RunFolder,
     mirror: Mirror,
     data: Data,
     stack: ExitStack,
-    budget: Budget,
 ) -> Session:
-    """Ray, W&B and the sweep's state; from here on only the console reaches the terminal."""
+    """Ray, W&B and the sweep's files; from here on only the console reaches the terminal."""
     console = stack.enter_context(_quiet(folder.log))
     started = time.monotonic()
+    spec = sweep.spec
     with live.live(console, lambda: "starting Ray ..."):
         cluster.connect(options.address)
         stack.callback(cluster.disconnect)
         slots, gpus = cluster.slots(spec.cpus_per_trial, _trials_per_gpu(spec, data.vocab_size))
         if not mirror.active and not cluster.is_here_alone():
             raise ValueError("the cluster has other nodes: give --storage, a folder or URI that all of them reach")
-        tracker = Tracker.open(spec.wandb, sweep=spec.name, folder=folder.root, project=spec.project)
-    sweep = Sweep(
-        spec,
-        folder,
-        vocab_size=data.vocab_size,
-        tracker=tracker,
-        checkpoints=mirror.checkpoints,
-        budget=budget,
-        gpu_share=gpus or 1.0,
-        slots=slots,
-    )
+        tracker = _tracker(sweep, folder)
+        showing.show(sweep, folder, tracker)
+    sweep.take_slots(slots, gpu_share=gpus or 1.0)
     from sweeps.machines.worker import SlotConfig, train
 
     slot = SlotConfig(
@@ -251,8 +236,21 @@ def _start(
         train=train,
     )
     return Session(
-        sweep=sweep, tracker=tracker, mirror=mirror, console=console, slot=slot, slots=slots, started=started
+        sweep=sweep,
+        folder=folder,
+        tracker=tracker,
+        mirror=mirror,
+        console=console,
+        slot=slot,
+        slots=slots,
+        started=started,
     )
+
+
+def _tracker(sweep: Sweep, folder: RunFolder) -> Tracker:
+    """The owner of the sweep's W&B runs."""
+    spec = sweep.spec
+    return Tracker.open(spec.wandb, sweep=spec.name, folder=folder.root, project=spec.project, token=sweep.record.token)
 
 
 def _trials_per_gpu(spec: Spec, vocab_size: int) -> int:
@@ -292,30 +290,31 @@ def _run(session: Session) -> int:
 
     sweep, console = session.sweep, session.console
     with ExitStack() as ending, Display(console, sweep, slots=session.slots, started=session.started) as view:
-        for step in (session.mirror.copy, session.tracker.close, sweep.meter.save):  # each, whatever another raises
+        for step in (session.mirror.copy, sweep.close):  # each, whatever another raises
             ending.callback(step)
 
         def on_step() -> None:
             view.update()
+            sweep.record.flush()
             session.mirror.update()
 
         tuning.run(sweep, session.slot, slots=session.slots, on_step=on_step)
-        for trial_id in list(sweep.running):  # what Ctrl-C has cut short
-            sweep.pause(trial_id)
+        for trial in sweep.trials.running:  # what Ctrl-C has cut short
+            sweep.interrupt(trial.trial_id)
         sweep.settle()
-    results = list(sweep.results.values())
-    status = result.show_result(sweep.spec, results, sweep.folder, console, sweep.meter.budget) if results else 0
+    results, limits = sweep.rows.table(sweep.trials), sweep.meter.limits
+    status = result.show_result(sweep.spec, results, session.folder, console, limits) if results else 0
     console.print(view.utilisation(), live.spent(sweep.meter), soft_wrap=True)
     for note in (session.tracker.problem, session.tracker.sync_command, session.tracker.url):
         if note:
             console.print(f"W&B: {note}", soft_wrap=True)
-    left = sweep.left
+    left = sweep.policy.left
     if not left:
         return status
     if used_up := sweep.meter.used_up:
-        console.print(f"{used_up} is used up with {left} trials left; a larger one goes on.")
+        console.print(f"{used_up} is used up with {left} trials left; a larger one resumes them.")
         return status
-    console.print(f"Stopped with {left} trials left; to go on: {_command()}", soft_wrap=True)
+    console.print(f"Stopped with {left} trials left; to resume: {_command()}", soft_wrap=True)
     return INTERRUPTED
 
 

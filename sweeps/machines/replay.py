@@ -1,4 +1,4 @@
-"""Recorded learning curves instead of training: a sweep's own searcher and scheduler on a virtual clock.
+"""Recorded learning curves instead of training: a sweep's own policy on a virtual clock.
 
 A table is a CSV file, gzip or not, with one row per recorded evaluation: a column `config` that names the training
 run, the searched parameters, the axes that were recorded (`tokens`, `flops`, `seconds`) and the metric. A spec's
@@ -7,38 +7,29 @@ run, the searched parameters, the axes that were recorded (`tokens`, `flops`, `s
 
 import csv
 import gzip
-import heapq
-import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+import yaml
 from numpy.typing import NDArray
 
-from sweeps.record import tables
-from sweeps.record.tables import RunFolder
+from sweeps.machines.simulated import Clock, Machine, metrics_of
+from sweeps.record.folder import RunFolder
+from sweeps.record.record import read_trials
+from sweeps.spec import load
 from sweeps.spec.schema import Spec
 from sweeps.spec.space import Assignment, kind
-from sweeps.sweep import Running, Sweep
+from sweeps.sweep import Sweep
+from sweeps.trials import Trial
 from tinystories.config import AXES
 from tinystories.metrics import Metrics
 
 SLACK = 0.02
 """How far beyond the ends of a record a cost may lie and still be answered: updates do not end on round numbers."""
 Row = Mapping[str, str]
-
-
-class Clock:
-    """Virtual time; called, it says how late it is. [s]"""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        """The time. [s]"""
-        return self.now
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,96 +173,65 @@ def _csv_rows(path: Path) -> Iterator[Row]:
 def _sweep_rows(path: Path) -> Iterator[Row]:
     """A sweep's evaluations, each with its trial's configuration."""
     folder = RunFolder(path)
-    if not folder.curves.exists():
-        raise FileNotFoundError(f"--replay {path}: a folder without curves.csv is no run folder")
-    curves = tables.read_curves(folder.curves)
-    for result in tables.read_results(folder.results):
-        trial = {name: str(value) for name, value in asdict(result).items()}
-        for metrics in curves.get(result.trial_id, []):
-            row = {name: str(value) for name, value in asdict(metrics).items()}
-            rate = trial["learning_rate"]  # the trial's own; an evaluation's is that of its last update
-            yield {**trial, **row, "learning_rate": rate, "config": result.trial_id}
+    if not folder.journal.exists():
+        raise FileNotFoundError(f"--replay {path}: a folder without journal.jsonl is no run folder")
+    original = load.parse(yaml.safe_load(folder.spec.read_text(encoding="utf-8")))
+    for trial in read_trials(folder).values():
+        config = asdict(original.trial_config(trial.trained))
+        for metrics in trial.evaluations:
+            row = asdict(metrics) | config | {"config": trial.trial_id}  # an evaluation's rate is of its last update
+            yield {name: str(value) for name, value in row.items()}
 
 
 def play(sweep: Sweep, table: Table, *, workers: int, clock: Clock) -> None:
-    """Run a sweep on recorded curves: every worker serves trial after trial, and a long one reports late.
+    """Run a sweep on recorded curves.
 
     Args:
-        sweep: made with this clock.
+        sweep: made with this clock; it has no more trials than the table has runs.
         workers: trials at a time.
-        clock: goes on by the table's seconds; without that column, by a second for every unit of the axis.
+        clock: moves by the table's seconds; without that column, by a second for every unit of the axis.
     """
-    sweep.spec = spec = replace(sweep.spec, run_cap=min(sweep.spec.run_cap, len(table.records)))
-    axis = spec.axis
-    records: dict[str, Record] = {}
-    due: list[tuple[float, int, Running, int]] = []
-    begun = itertools.count()
+    curves: dict[str, RecordedCurve] = {}
 
-    def seconds(trial: Running, evaluation: int) -> float:
-        record = records[trial.trial_id]
-        time = record.costs.get("seconds", record.costs[axis])
-        return float(np.interp(spec.cost_at(evaluation), [0, *record.costs[axis]], [0, *time]))
+    def answer(trial: Trial) -> RecordedCurve:
+        if trial.trial_id not in curves:
+            assignment = {name: trial.assignment[name] for name in sweep.spec.space.parameters}
+            curves[trial.trial_id] = RecordedCurve(table.take(assignment), sweep.spec, table)
+            sweep.substitute(trial.trial_id, curves[trial.trial_id].record.parameters)
+        return curves[trial.trial_id]
 
-    def work(trial: Running, evaluation: int) -> None:
-        """Have a worker train a trial up to the evaluation after this one."""
-        after = clock.now + seconds(trial, evaluation + 1) - seconds(trial, evaluation)
-        heapq.heappush(due, (after, next(begun), trial, evaluation + 1))
-
-    def start() -> None:
-        while len(due) < workers and (trial := sweep.propose()):
-            if trial.trial_id not in records:
-                assignment = {name: getattr(trial.config, name) for name in spec.space.parameters}
-                records[trial.trial_id] = table.take(assignment)
-            sweep.stand_for(trial.trial_id, spec.trial_config(records[trial.trial_id].parameters))
-            work(trial, trial.metrics.evaluation if trial.metrics else 0)
-
-    start()
-    while due:
-        clock.now, _, trial, evaluation = heapq.heappop(due)
-        if _goes_on(sweep, trial, records[trial.trial_id], evaluation, table):
-            work(trial, evaluation)
-        start()
+    Machine(sweep, clock, workers=workers, answer=answer).run()
 
 
-def _goes_on(sweep: Sweep, trial: Running, record: Record, evaluation: int, table: Table) -> bool:
-    """Report one recorded evaluation, if there is one, and end the trial where it ends."""
-    spec = sweep.spec
-    try:
-        values = record.at(spec.axis, spec.cost_at(evaluation))
-    except EOFError as error:
-        table.cut_short += 1
-        sweep.finish(trial.trial_id, "stopped", str(error))
-        return False
-    if values is None:
-        table.late += evaluation in spec.rungs[:1]
-        return True
-    metrics = _metrics(values, evaluation, trial.metrics, metric=spec.metric)
-    goes_on = sweep.report(trial.trial_id, metrics, "")
-    if metrics.diverged or evaluation == spec.evaluations:
-        sweep.finish(trial.trial_id, "diverged" if metrics.diverged else "completed")
-        return False
-    if not goes_on:
-        sweep.finish(trial.trial_id, "stopped")
-    elif sweep.meter.used_up:
-        sweep.pause(trial.trial_id)
-        return False
-    return goes_on
+class RecordedCurve:
+    """A recorded run as a trial's curve.
 
+    Args:
+        record: the run.
+        spec: the sweep.
+        table: counts what the record could not answer.
+    """
 
-def _metrics(values: Mapping[str, float], evaluation: int, before: Metrics | None, *, metric: str) -> Metrics:
-    """A recorded evaluation as a trial reports it; what was not recorded is NaN, or 0 where it is a count."""
-    loss = values["loss"]
-    return Metrics(
-        evaluation=evaluation,
-        step=0,
-        tokens=round(values.get("tokens", 0)),
-        flops=values.get("flops", math.nan),
-        seconds=values.get("seconds", 0.0),
-        train_loss=math.nan,
-        val_loss=loss,
-        val_bpb=loss if metric == "val_bpb" else math.nan,
-        best_val_loss=min(before.best_val_loss if before else math.inf, loss),
-        learning_rate=math.nan,
-        tokens_per_second=math.nan,
-        diverged=not math.isfinite(loss),
-    )
+    def __init__(self, record: Record, spec: Spec, table: Table) -> None:
+        self.record = record
+        self._spec = spec
+        self._table = table
+
+    def seconds(self, evaluation: int) -> float:
+        """See `simulated.Curve`."""
+        costs = self.record.costs[self._spec.axis]
+        times = self.record.costs.get("seconds", costs)
+        return float(np.interp(self._spec.cost_at(evaluation), [0, *costs], [0, *times]))
+
+    def metrics(self, evaluation: int, before: Metrics | None) -> Metrics | None:
+        """See `simulated.Curve`."""
+        try:
+            values = self.record.at(self._spec.axis, self._spec.cost_at(evaluation))
+        except EOFError:
+            self._table.cut_short += 1
+            raise
+        if values is None:
+            self._table.late += evaluation in self._spec.rungs[:1]
+            return None
+        loss = values.pop("loss")
+        return metrics_of(loss, evaluation=evaluation, before=before, metric=self._spec.metric, **values)

@@ -10,6 +10,7 @@ from ray.tune.search import Searcher
 
 from sweeps.machines.slot import HEAD, Slot
 from sweeps.machines.worker import Job, Report, SlotConfig
+from sweeps.policy.verdicts import Resume, Verdict, Wait
 from sweeps.sweep import Sweep
 
 logger = logging.getLogger(__name__)
@@ -51,11 +52,14 @@ class SweepSearcher(Searcher):
 
     def _next(self) -> Any:
         sweep = self._bridge.sweep
-        trial = sweep.propose()
-        if trial is None:
-            return None if sweep.may_follow else Searcher.FINISHED
-        folder = sweep.checkpoint_folder(trial.trial_id)
-        return {"job": Job(trial_id=trial.trial_id, config=trial.config, checkpoints=folder)}
+        match sweep.next():
+            case Resume(trial_id):
+                config = sweep.rows.config(sweep.trials[trial_id])
+                return {"job": Job(trial_id=trial_id, config=config, checkpoints=sweep.checkpoints.folder(trial_id))}
+            case Wait():
+                return None
+            case _:
+                return Searcher.FINISHED
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Nothing: `SweepScheduler` has told the sweep."""
@@ -84,18 +88,13 @@ class SweepScheduler(FIFOScheduler):
         assert report.metrics is not None
         # A trial may lose its worker often on spot machines, but not again and again without getting on.
         trial.run_metadata.num_failures = 0
-        if not sweep.report(job.trial_id, report.metrics, report.checkpoint):
-            sweep.finish(job.trial_id, "stopped")
-            return TrialScheduler.STOP
-        if sweep.meter.used_up:
-            sweep.pause(job.trial_id)
-            return TrialScheduler.STOP
-        return TrialScheduler.CONTINUE
+        verdict = sweep.report(job.trial_id, report.metrics, report.checkpoint)
+        return TrialScheduler.CONTINUE if verdict is Verdict.CONTINUE else TrialScheduler.STOP
 
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
         """A trial's last report; Tune also comes here after a STOP of `on_trial_result`."""
         job, report = trial.config["job"], result["report"]
-        if job.trial_id in self._bridge.sweep.running and report.ends(job):
+        if self._bridge.sweep.trials[job.trial_id].state == "running" and report.ends(job):
             self._bridge.ask(lambda: self._end(job, report), otherwise=None)
 
     def _end(self, job: Job, report: Report) -> None:
@@ -104,17 +103,16 @@ class SweepScheduler(FIFOScheduler):
             raise OSError(report.error)
         if report.metrics is None:
             logger.error(report.trace)
-            sweep.finish(job.trial_id, "failed", report.error)
-            return
-        sweep.report(job.trial_id, report.metrics, report.checkpoint)
-        sweep.finish(job.trial_id, "diverged" if report.metrics.diverged else "completed")
+            sweep.fail(job.trial_id, report.error)
+        else:
+            sweep.report(job.trial_id, report.metrics, report.checkpoint)
 
     def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
         """A slot died. Tune starts the trial in a new one, unless that has happened too often."""
         sweep, job = self._bridge.sweep, trial.config["job"]
-        if trial.num_failures > sweep.spec.max_failures and job.trial_id in sweep.running:
+        if trial.num_failures > sweep.spec.max_failures and sweep.trials[job.trial_id].state == "running":
             error = f"its worker died {trial.num_failures} times: {trial.get_error() or 'see the log'}"
-            self._bridge.ask(lambda: sweep.finish(job.trial_id, "failed", error), otherwise=None)
+            self._bridge.ask(lambda: sweep.fail(job.trial_id, error), otherwise=None)
 
 
 class Observer(tune.Callback):
@@ -132,7 +130,13 @@ class Observer(tune.Callback):
         self._on_step()
 
 
-def run(sweep: Sweep, slot: SlotConfig, *, slots: int, on_step: Callable[[], None]) -> None:
+def run(
+    sweep: Sweep,
+    slot: SlotConfig,
+    *,
+    slots: int,
+    on_step: Callable[[], None],
+) -> None:
     """Run the sweep's trials to their end, or until Ctrl-C or its time is up.
 
     Args:

@@ -1,25 +1,15 @@
-"""The end of a screening: which stopped trials go on, and from when on what is left of a budget is theirs."""
+"""The end of a screening: which paused trials are promoted, and from when on what is left of a limit is theirs."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping
 
-from sweeps.policy.halving import Screening
+from sweeps.limits import Left
+from sweeps.policy.screening import Screening
+from sweeps.trials import Trial, Trials
 
 MARGIN = 1.1
-"""What the finalists get of a budget, over what they are expected to need."""
+"""What the finalists get of a limit, over what they are expected to need."""
 SHARE = 0.5
-"""Of a budget, what finalists may cost, unless there is only one."""
-
-
-class Purse(Protocol):
-    """What is left of a budget, as `budget.Meter` counts it."""
-
-    @property
-    def limited(self) -> bool:
-        """Whether it can be used up."""
-
-    def lasts(self, *phases: Sequence[float], slots: int, share: float | None = None) -> bool:
-        """Whether it does for some work."""
+"""Of a limit, what finalists may cost, unless there is only one."""
 
 
 class Finals:
@@ -27,93 +17,87 @@ class Finals:
 
     Args:
         screening: the sweep's rule.
-        purse: what is left of its budget.
-        slots: trials at a time.
-        rate: time of an evaluation of a trial, or of the mean one for None. [s]
-        stopped_at: the evaluation at which a trial has stopped; None if it has not, or has gone on since.
+        trials: all of the sweep.
     """
 
-    def __init__(
-        self,
-        screening: Screening,
-        purse: Purse,
-        *,
-        slots: int,
-        rate: Callable[[str | None], float],
-        stopped_at: Callable[[str], int | None],
-    ) -> None:
+    def __init__(self, screening: Screening, trials: Trials) -> None:
         self._screening = screening
-        self._purse = purse
-        self._slots = slots
-        self._rate = rate
-        self._stopped_at = stopped_at
+        self._trials = trials
 
-    def waiting(self, count: int | None = None) -> dict[str, int]:
-        """Stopped trials that are to go on, and the rung where they stand, in their turn.
+    def promotable(self, count: int | None = None) -> dict[str, int]:
+        """Paused trials that are to be promoted, and the rung where they are, in their order.
 
         Args:
-            count: of finalists; None: as many as there are if no budget ends before.
+            count: of finalists; None: as many as there are if no limit is used up before.
         """
-        return self._screening.waiting(count or self._screening.finalists, self._stopped_at)
+        return self._screening.promotable(count or self._screening.finalists, self._trials)
 
-    def save(self, running: Mapping[str, int]) -> bool:
-        """Whether what is left of the budget is for finalists, and no new trial may begin.
+    def save(self, running: Mapping[str, int], left: Left) -> bool:
+        """Whether what is left is for finalists, and no new trial may begin.
 
         Args:
             running: the last evaluation of running trials; 0 before the first.
         """
-        if not self._purse.limited:
+        if not left.limited:
             return False
-        count = self._affordable()
-        return bool(running or self.waiting(count)) and not self._lasts(count, running, new=1)
+        count = self._affordable(left)
+        return bool(running or self.promotable(count)) and not self._lasts(count, running, left, new=1)
 
-    def next(self, running: Mapping[str, int], *, all_begun: bool) -> tuple[str, int] | None:
-        """The trial to go on now, and its rung; None while others are on the way to that rung, and when there is none.
+    def next(self, running: Mapping[str, int], left: Left, *, all_begun: bool) -> str | None:
+        """The trial to promote now; None while others are on the way to its rung, and when there is none.
 
-        Another one begins beside those that run if the budget lasts for all; where none runs, it is worth a try.
+        Another one begins beside those that run if what is left lasts for all; where none runs, it is worth a try.
 
         Args:
             running: the last evaluation of running trials; 0 before the first.
-            all_begun: whether no trial is to come; until then, the budget limits the finalists to its share.
+            all_begun: whether no trial is to come; until then, the limit restricts the finalists to its share.
         """
-        limit = self._screening.finalists if all_begun else self._affordable()
-        count = min(limit, self._most(lambda count: self._lasts(count, running, new=0)))
+        most = self._screening.finalists if all_begun else self._affordable(left)
+        count = min(most, self._most(lambda count: self._lasts(count, running, left, new=0)))
         if not running:
-            return next((first for n in range(count, limit + 1) for first in self.waiting(n).items()), None)
-        first = next(iter(self.waiting(count).items()), None)
-        if first is None or any(at < first[1] for at in running.values()):
+            return next((first for number in range(count, most + 1) for first in self.promotable(number)), None)
+        first, rung = next(iter(self.promotable(count).items()), (None, 0))
+        if first is None or any(at < rung for at in running.values()):
             return None
-        work = [self._ahead(trial_id, at) for trial_id, at in (*running.items(), first)]
-        return first if self._purse.lasts(work, slots=self._slots) else None
+        work = [self._ahead(trial_id, at) for trial_id, at in (*running.items(), (first, rung))]
+        return first if left.lasts(work) else None
 
     def _ahead(self, trial_id: str, at: int) -> float:
         """Time that a trial takes from an evaluation to its next stop. [s]"""
-        return (next((stop for stop in self._screening.stops if stop > at), at) - at) * self._rate(trial_id)
+        return (next((stop for stop in self._screening.stops if stop > at), at) - at) * self._pace(trial_id)
+
+    def _pace(self, trial_id: str | None) -> float:
+        """Time of an evaluation of a trial, or of the mean one. [s]"""
+        trial: Trial | None = self._trials.get(trial_id) if trial_id else None
+        if trial is not None and trial.metrics:
+            return trial.metrics.seconds / trial.metrics.evaluation
+        return self._trials.seconds / self._trials.evaluations if self._trials.evaluations else 0.0
 
     def _most(self, lasts: Callable[[int], bool]) -> int:
-        """For how many finalists a budget lasts; one at least."""
+        """For how many finalists a limit lasts; one at least."""
         return next((count for count in range(self._screening.finalists, 1, -1) if lasts(count)), 1)
 
-    def _lasts(self, count: int, running: Mapping[str, int], *, new: int) -> bool:
-        """Whether what is left of the budget does for so many finalists, after so many new trials.
+    def _lasts(self, count: int, running: Mapping[str, int], left: Left, *, new: int) -> bool:
+        """Whether what is left suffices for so many finalists, after so many new trials.
 
         Behind the second rung a trial is taken to be as slow as any that is on its way there, as that may displace it.
         """
-        phases = self._screening.work(count, running=running, waiting=self.waiting(count), new=new)
-        rates = [[self._rate(trial_id) for trial_id, _ in work] for work in phases]
-        slowest = [0.0, 0.0, *(max(before, default=0.0) for before in rates[1:-1])]
+        phases = self._screening.work(count, running=running, promoted=self.promotable(count), new=new)
+        paces = [[self._pace(trial_id) for trial_id, _ in work] for work in phases]
+        slowest = [0.0, 0.0, *(max(before, default=0.0) for before in paces[1:-1])]
         seconds = [
-            [MARGIN * left * max(rate, least) for (_, left), rate in zip(work, own, strict=True)]
-            for work, own, least in zip(phases, rates, slowest, strict=True)
+            [MARGIN * evaluations * max(pace, least) for (_, evaluations), pace in zip(work, own, strict=True)]
+            for work, own, least in zip(phases, paces, slowest, strict=True)
         ]
-        return self._purse.lasts(*seconds, slots=self._slots)
+        return left.lasts(*seconds)
 
-    def _affordable(self) -> int:
-        """How many finalists a share of the whole budget allows."""
-        rate = self._rate(None)
+    def _affordable(self, left: Left) -> int:
+        """How many finalists a share of the whole limit allows."""
+        pace = self._pace(None)
 
         def lasts(count: int) -> bool:
-            seconds = [[rate * (end - rung)] * quota for rung, end, quota in self._screening.stretches(count)]
-            return self._purse.lasts(*seconds, slots=self._slots, share=SHARE)
+            stretches = self._screening.stretches(count)
+            seconds = [[pace * (stretch.end - stretch.rung)] * stretch.quota for stretch in stretches]
+            return left.lasts(*seconds, share=SHARE)
 
         return self._most(lasts)

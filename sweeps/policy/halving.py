@@ -1,41 +1,68 @@
-"""Which trials stop, and which of them go on later: asynchronous successive halving, and screening."""
+"""Asynchronous successive halving: poor trials stop at a rung, or pause there until they are promoted."""
 
 import math
 from bisect import bisect_left, insort
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
-DIVERGED_LOSS = 100.0
-"""What Optuna and ASHA are told of a trial that diverged. [nat/token]
-
-Finite, because a NaN leaves an Optuna trial RUNNING for ever; far above ln(65,536) = 11.1, the loss of guessing
-evenly among as many tokens as a uint16 file can hold, so that no honest trial ranks behind it.
-"""
-RECENT = 300
-"""Trials of a rung that a front ranks, the latest, or a forecast, those of the lowest losses: more would cost time and
-hardly change the rank."""
-CHANCE = 0.3
-"""A trial that beats the best forecast with this probability is not stopped. Measured: on recorded curves that cross,
-the best trial is stopped less often, and nothing is lost on others."""
-Work = tuple[str | None, int]
-"""A trial, None for one that is not known yet, and evaluations that it is yet to be trained for."""
+from sweeps.policy.verdicts import Verdict
+from sweeps.trials import Trial
 
 
-class Forecaster(Protocol):
-    """What is expected of trials that have not ended."""
+class Rule(Protocol):
+    """Who continues at a rung."""
 
-    def forecast(self, trial_ids: Sequence[str]) -> Mapping[str, float]:
-        """The losses that they will end with."""
+    def record(self, trial_id: str, evaluation: int, loss: float) -> None:
+        """Take in a loss without a decision; infinite: the trial diverged. [nat/token]"""
 
-    def chance_of_best(self, trial_id: str) -> float:
-        """Probability that it will end below all others."""
+    def drop(self, trial_id: str) -> None:
+        """Forget a trial that failed or diverged: it is promoted no more, and another one moves up."""
+
+    def verdict(self, trial: Trial) -> Verdict:
+        """What follows from a trial's last evaluation, which was recorded; its loss is finite."""
+
+
+class Ranking:
+    """The losses at one rung, lowest first; of equal ones, those of the trials of smaller names."""
+
+    def __init__(self) -> None:
+        self._losses: dict[str, float] = {}
+        self._sorted: list[tuple[float, str]] = []
+
+    def __len__(self) -> int:
+        return len(self._sorted)
+
+    def __contains__(self, trial_id: str) -> bool:
+        return trial_id in self._losses
+
+    def __iter__(self) -> Iterator[str]:
+        return (trial_id for _, trial_id in self._sorted)
+
+    def add(self, trial_id: str, loss: float) -> None:
+        """Take in a trial that is not here yet."""
+        self._losses[trial_id] = loss
+        insort(self._sorted, (loss, trial_id))
+
+    def remove(self, trial_id: str) -> None:
+        """Forget a trial, if it is here."""
+        if trial_id in self._losses:
+            del self._sorted[self.rank(trial_id)]
+            del self._losses[trial_id]
+
+    def rank(self, trial_id: str) -> int:
+        """How many trials are better."""
+        return bisect_left(self._sorted, (self._losses[trial_id], trial_id))
+
+    def best(self, count: int) -> list[str]:
+        """The trials of the lowest losses, best first."""
+        return [trial_id for _, trial_id in self._sorted[:count]]
 
 
 class SuccessiveHalving:
-    """ASHA, the stopping variant: at each rung a trial goes on if it is among the best 1/eta that reached it.
+    """ASHA, the stopping variant: at each rung a trial continues if it is among the best 1/eta that reached it.
 
-    Decisions are taken at once from what has been reported so far, so nobody waits for slower trials; the first
-    to reach a rung always goes on.
+    Decisions are taken at once from what has been reported so far, so no trial waits for slower ones; the first
+    to reach a rung always continues.
 
     Args:
         eta: reduction factor.
@@ -45,169 +72,102 @@ class SuccessiveHalving:
     """
 
     def __init__(self, *, eta: int, rungs: Sequence[int]) -> None:
-        self.eta = eta
-        self._losses: dict[int, dict[str, float]] = {rung: {} for rung in rungs}
-        self._rankings: dict[int, list[tuple[float, str]]] = {rung: [] for rung in rungs}
-
-    def record(self, trial_id: str, evaluation: int, loss: float) -> None:
-        """Take in a loss without a decision.
-
-        Args:
-            loss: finite; a diverged trial is told as `DIVERGED_LOSS`.
-        """
-        assert math.isfinite(loss)
-        if evaluation not in self._losses:
-            return
-        losses, ranking = self._losses[evaluation], self._rankings[evaluation]
-        if trial_id in losses:
-            del ranking[bisect_left(ranking, (losses[trial_id], trial_id))]
-        losses[trial_id] = loss
-        insort(ranking, (loss, trial_id))
-
-    def report(self, trial_id: str, evaluation: int, loss: float) -> bool:
-        """Record a loss and say whether the trial may go on, a diverged one never; arguments as those of `record`."""
-        self.record(trial_id, evaluation, loss)
-        if loss >= DIVERGED_LOSS:
-            return False
-        if evaluation not in self._losses:
-            return True
-        ranking = self._rankings[evaluation]
-        return bisect_left(ranking, (loss, trial_id)) < max(1, len(ranking) // self.eta)
-
-
-def quotas(rungs: int, *, finalists: int, eta: int) -> list[int]:
-    """How many trials go on at each rung of a screening."""
-    return [finalists * eta**rest for rest in reversed(range(rungs))]
-
-
-class Screening:
-    """All trials stop at the first rung; when no more are to come, the best go on to the next and then to their end.
-
-    Nobody goes on by luck of the order, and most of a budget goes into looking at many configurations. Where curves
-    cross, the best are those that are forecast to end best. Forecasts need curves that end, so a trial with a fair
-    chance to end best goes on at once; and they change, so that another trial goes on too where a finalist disappoints,
-    until those that are forecast best have ended.
-
-    Args:
-        rungs: the evaluations at which trials stop.
-        evaluations: of a full trial.
-        finalists: the best so many at the last rung are trained to their end, `eta` times as many at each earlier
-            one are trained to the next.
-        eta: reduction factor.
-        forecaster: has been told of a loss before it is reported here; None: the best are those of the lowest losses.
-
-    Source: training the best after one evaluation, Egele et al. 2023, arXiv:2307.15422, who take the best 3 of the
-    losses there; several rungs make it successive halving, Jamieson & Talwalkar 2016, arXiv:1502.07943.
-    """
-
-    def __init__(
-        self,
-        *,
-        rungs: Sequence[int],
-        evaluations: int,
-        finalists: int,
-        eta: int = 3,
-        forecaster: Forecaster | None = None,
-    ) -> None:
-        self.rungs = tuple(rungs)
-        self.stops = (*rungs, evaluations)
-        """The rungs, and the end."""
-        self.finalists = finalists
         self._eta = eta
-        self._forecaster = forecaster
-        self._reached: dict[int, set[str]] = {rung: set() for rung in rungs}
-        self._rankings: dict[int, list[tuple[float, str]]] = {rung: [] for rung in rungs}
-        """Of trials that have not diverged."""
-        self._forecasts: dict[int, list[str]] = {}
-        """The best by their forecasts, until another loss is reported."""
-        self._passed: dict[str, int] = {}
+        self._rankings = {rung: Ranking() for rung in rungs}
 
     def record(self, trial_id: str, evaluation: int, loss: float) -> None:
-        """Take in a loss without a decision; arguments as those of `SuccessiveHalving`."""
-        self._forecasts.clear()
-        if evaluation in self.rungs and trial_id not in self._reached[evaluation]:
-            self._reached[evaluation].add(trial_id)
-            if loss < DIVERGED_LOSS:
-                insort(self._rankings[evaluation], (loss, trial_id))
+        """See `Rule`; a diverged trial counts as one that reached the rung, behind all others."""
+        if evaluation in self._rankings:
+            self._rankings[evaluation].add(trial_id, loss)
 
     def drop(self, trial_id: str) -> None:
-        """A trial failed or diverged behind a rung: it goes on no more, and another one moves up."""
-        self._forecasts.clear()
+        """Nothing: this rule promotes nobody."""
+
+    def verdict(self, trial: Trial) -> Verdict:
+        """See `Rule`."""
+        ranking = self._rankings.get(trial.evaluation)
+        if ranking is None or ranking.rank(trial.trial_id) < max(1, len(ranking) // self._eta):
+            return Verdict.CONTINUE
+        return Verdict.STOP
+
+
+class PromotionHalving:
+    """ASHA as published: every trial pauses at each rung, and a free slot promotes one of the best 1/eta of a rung.
+
+    The highest rung comes first; where nobody is to be promoted, a new configuration begins. A search with an end
+    needs one rule more: when no more trials are to come and none runs, at least one of the highest rung is promoted.
+
+    Args:
+        eta: reduction factor.
+        rungs: the evaluations at which trials pause.
+
+    Source: Li et al. 2020, arXiv:1810.05934, algorithm 2.
+    """
+
+    def __init__(self, *, eta: int, rungs: Sequence[int]) -> None:
+        self._eta = eta
+        self._rankings = {rung: Ranking() for rung in rungs}
+        self._paused = {rung: Ranking() for rung in rungs}
+        """Those that have not been promoted from there."""
+        self._diverged = dict.fromkeys(rungs, 0)
+
+    def record(self, trial_id: str, evaluation: int, loss: float) -> None:
+        """See `Rule`; a diverged trial counts among those that reached the rung, and is never promoted."""
+        if evaluation not in self._rankings:
+            return
+        if math.isfinite(loss):
+            self._rankings[evaluation].add(trial_id, loss)
+            self._paused[evaluation].add(trial_id, loss)
+        else:
+            self._diverged[evaluation] += 1
+
+    def promote(self, trial: Trial) -> None:
+        """A trial was promoted from where it is."""
+        if trial.evaluation in self._paused:
+            self._paused[trial.evaluation].remove(trial.trial_id)
+
+    def drop(self, trial_id: str) -> None:
+        """See `Rule`; it still counts among those that reached its rungs."""
+        for paused in self._paused.values():
+            paused.remove(trial_id)
+
+    def verdict(self, trial: Trial) -> Verdict:
+        """See `Rule`."""
+        return Verdict.PAUSE if trial.evaluation in self._rankings else Verdict.CONTINUE
+
+    def next(self, trials: Mapping[str, Trial], *, last: bool) -> str | None:
+        """The trial to promote now; None: nobody.
+
+        Args:
+            trials: all of the sweep.
+            last: whether no more trials are to come and none runs.
+        """
+        for rung in reversed(self._paused):
+            waiting, ranking = self._paused[rung], self._rankings[rung]
+            best = next((name for name in waiting if trials[name].state == "paused"), None)
+            if best is None:
+                continue
+            if ranking.rank(best) < (len(ranking) + self._diverged[rung]) // self._eta:
+                return best
+        return self._best_of_the_highest(trials) if last else None
+
+    def promising(self, trials: Mapping[str, Trial], total: int) -> set[str]:
+        """Paused trials that may yet be promoted: ranks only fall as more trials come, and one more may fail.
+
+        Args:
+            trials: all of the sweep.
+            total: trials that the search will have.
+        """
+        found: set[str] = set()
         for rung, ranking in self._rankings.items():
-            self._rankings[rung] = [ranked for ranked in ranking if ranked[1] != trial_id]
+            total = max(1, total // self._eta)
+            here = (trials[name] for name in ranking.best(total + 1))
+            found.update(trial.trial_id for trial in here if trial.state == "paused" and trial.evaluation == rung)
+        return found
 
-    def let_pass(self, trial_id: str, rung: int) -> None:
-        """A trial that stopped at a rung goes on: it reports from there once more, and is not stopped again."""
-        self._passed[trial_id] = rung
-
-    def has_passed(self, trial_id: str, rung: int) -> bool:
-        """Whether a trial that stopped at a rung, or at a later one, was let pass."""
-        return self._passed.get(trial_id, 0) >= rung
-
-    def report(self, trial_id: str, evaluation: int, loss: float) -> bool:
-        """Record a loss and say whether the trial may go on, a diverged one never."""
-        self.record(trial_id, evaluation, loss)
-        if loss >= DIVERGED_LOSS:
-            return False
-        if evaluation not in self.rungs or self.has_passed(trial_id, evaluation):
-            return True
-        return self._forecaster is not None and self._forecaster.chance_of_best(trial_id) > CHANCE
-
-    def stretches(self, count: int) -> list[tuple[int, int, int]]:
-        """From each rung to the next stop, how many trials go on, if so many are finalists."""
-        numbers = quotas(len(self.rungs), finalists=count, eta=self._eta)
-        return list(zip(self.rungs, self.stops[1:], numbers, strict=True))
-
-    def best(self, rung: int, count: int) -> list[str]:
-        """The trials that are best at a rung, as far as is known now, best first: never a diverged one."""
-        ranking = self._rankings[rung]
-        if self._forecaster is None or not ranking:
-            return [name for _, name in ranking[:count]]
-        if rung not in self._forecasts:
-            finals = self._forecaster.forecast([name for _, name in ranking[:RECENT]])
-            self._forecasts[rung] = sorted(finals, key=finals.__getitem__)
-        return self._forecasts[rung][:count]
-
-    def waiting(self, count: int, stopped_at: Callable[[str], int | None]) -> dict[str, int]:
-        """Stopped trials that are to go on, and the rung where they stand: those at the first rung first, best first.
-
-        Args:
-            count: of finalists.
-            stopped_at: the evaluation at which a trial has stopped; None if it has not, or has gone on since.
-        """
-        return {
-            trial_id: rung
-            for rung, _, quota in self.stretches(count)
-            for trial_id in self.best(rung, quota)
-            if stopped_at(trial_id) == rung
-        }
-
-    def promising(self, stopped_at: Callable[[str], int | None]) -> set[str]:
-        """Stopped trials that may yet go on: one more than go on at each rung, as one of these may fail; twice as many
-        where they are forecast, since forecasts change. Arguments as those of `waiting`.
-        """
-        return {
-            trial_id
-            for rung, _, quota in self.stretches(self.finalists)
-            for trial_id in self.best(rung, quota + (1 if self._forecaster is None else quota))
-            if stopped_at(trial_id) == rung
-        }
-
-    def work(self, count: int, *, running: Mapping[str, int], waiting: Mapping[str, int], new: int) -> list[list[Work]]:
-        """What is yet to be trained: to the first rung, then from each rung to the next stop.
-
-        Args:
-            count: of finalists.
-            running: the last evaluation of running trials; 0 before the first.
-            waiting: the rung at which trials that are to go on have stopped.
-            new: trials that are yet to begin.
-        """
-        first = self.rungs[0]
-        phases: list[list[Work]] = [
-            [(name, first - at) for name, at in running.items() if at < first] + [(None, first)] * new
-        ]
-        for rung, end, quota in self.stretches(count):
-            going = [(name, end - at) for name, at in {**running, **waiting}.items() if rung <= at < end]
-            unknown = min(quota - len(self.best(rung, quota)), len(phases[-1]))
-            phases.append([*going, *[(None, end - rung)] * unknown])
-        return phases
+    def _best_of_the_highest(self, trials: Mapping[str, Trial]) -> str | None:
+        """The best trial of the highest rung, if none was promoted from it."""
+        rung = next((rung for rung in reversed(self._rankings) if len(self._rankings[rung])), None)
+        if rung is None or len(self._paused[rung]) < len(self._rankings[rung]):
+            return None
+        return next((name for name in self._paused[rung] if trials[name].state == "paused"), None)

@@ -1,34 +1,22 @@
-"""Two objectives at once, loss and size or compute: which trials no other beats in both, and ASHA's rule for them."""
+"""Two objectives at once, loss and size or compute: ASHA's stopping rule for them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 
 import numpy as np
+from numpy.typing import NDArray
 
-from sweeps.policy.halving import DIVERGED_LOSS, RECENT
-from sweeps.record.tables import Result
-from sweeps.spec.schema import Objective
+from sweeps.policy.verdicts import Verdict
+from sweeps.trials import Trial
 
-
-def second_objective(result: Result, objective: Objective) -> float:
-    """What a trial is judged by besides its loss. [parameter or FLOP]"""
-    return result.parameters if objective == "parameters" else result.flops
-
-
-def front(results: Iterable[Result], objective: Objective) -> list[Result]:
-    """The full trials that none beats in both objectives, smallest first."""
-    full = (result for result in results if result.status == "completed" and result.usable)
-    found: list[Result] = []
-    for result in sorted(full, key=lambda r: (second_objective(r, objective), r.best_val_loss)):
-        if not found or result.best_val_loss < found[-1].best_val_loss:
-            found.append(result)
-    return found
+RECENT = 300
+"""Trials of a rung that are compared, the latest: more would cost time and hardly change the rank."""
 
 
 class ParetoHalving:
     """ASHA for two objectives: at each rung, trials are ranked by how many others beat them in both.
 
-    A trial is compared with the latest `RECENT` that reached the rung. It goes on if fewer than max(1, n // eta) of
+    A trial is compared with the latest `RECENT` that reached the rung. It continues if fewer than max(1, n // eta) of
     these n are ranked before it, so those that no other beats always do, however small or large they are.
 
     Source: the rank is that of Fonseca & Fleming 1993 (MOGA); ASHA on such ranks, Schmucker et al. 2021,
@@ -41,31 +29,31 @@ class ParetoHalving:
     """
 
     def __init__(self, *, eta: int, rungs: Sequence[int], second: Mapping[str, float]) -> None:
-        self.eta = eta
+        self._eta = eta
         self._second = second
         self._losses: dict[int, dict[str, float]] = {rung: {} for rung in rungs}
 
     def record(self, trial_id: str, evaluation: int, loss: float) -> None:
-        """Take in a loss without a decision; arguments as those of `SuccessiveHalving`."""
+        """See `halving.Rule`."""
         if evaluation in self._losses:
             self._losses[evaluation][trial_id] = loss
 
-    def report(self, trial_id: str, evaluation: int, loss: float) -> bool:
-        """Record a loss and say whether the trial may go on, a diverged one never."""
-        self.record(trial_id, evaluation, loss)
-        if loss >= DIVERGED_LOSS:
-            return False
-        if evaluation not in self._losses:
-            return True
-        reached = self._losses[evaluation]
-        latest = [other for other in islice(reversed(reached), RECENT) if other != trial_id]
-        losses = {other: reached[other] for other in (*latest, trial_id)}
-        beaten = beaten_by(np.array(list(losses.values())), np.array([self._second[trial_id] for trial_id in losses]))
-        own = beaten[-1]
-        return bool((beaten < own).sum() < max(1, len(losses) // self.eta))
+    def drop(self, trial_id: str) -> None:
+        """Nothing: this rule promotes nobody."""
+
+    def verdict(self, trial: Trial) -> Verdict:
+        """See `halving.Rule`."""
+        if trial.evaluation not in self._losses:
+            return Verdict.CONTINUE
+        reached = self._losses[trial.evaluation]
+        latest = [other for other in islice(reversed(reached), RECENT) if other != trial.trial_id]
+        losses = {other: reached[other] for other in (*latest, trial.trial_id)}
+        beaten_N = beaten_by(np.array(list(losses.values())), np.array([self._second[trial_id] for trial_id in losses]))
+        better = int((beaten_N < beaten_N[-1]).sum())
+        return Verdict.CONTINUE if better < max(1, len(losses) // self._eta) else Verdict.STOP
 
 
-def beaten_by(losses_N: np.ndarray, seconds_N: np.ndarray) -> np.ndarray:
+def beaten_by(losses_N: NDArray[np.float64], seconds_N: NDArray[np.float64]) -> NDArray[np.int64]:
     """How many trials beat each of N: better in one objective, and no worse in the other."""
     no_worse_NN = (losses_N[:, None] <= losses_N) & (seconds_N[:, None] <= seconds_N)
     better_NN = (losses_N[:, None] < losses_N) | (seconds_N[:, None] < seconds_N)

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from sweeps.record.tables import RunFolder
+from sweeps.record.folder import RunFolder
 from sweeps.spec import load
 from sweeps.spec.corpus import Data
 from sweeps.spec.schema import Spec
@@ -47,6 +47,11 @@ def check_spec(folder: RunFolder, spec: Spec) -> None:
     """
     if not folder.spec.exists():
         return
+    if not folder.journal.exists():
+        raise ValueError(
+            f"{folder.root} was begun by version 0.1, whose run folders have no journal.jsonl; finish it with that "
+            "version, or give another --name"
+        )
     try:
         earlier = load.parse(yaml.safe_load(folder.spec.read_text()))
     except ValueError as error:

@@ -7,7 +7,7 @@ import tarfile
 import time
 from pathlib import Path
 
-from sweeps.record.tables import RunFolder
+from sweeps.record.folder import RunFolder
 from tinystories import storage
 
 logger = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ class Mirror:
     @property
     def _files(self) -> list[Path]:
         folder = self._folder
-        return [folder.study, folder.curves, folder.results, folder.spent, folder.origin, folder.spec]
+        return [folder.journal, folder.origin, folder.spec]
 
     @property
     def active(self) -> bool:

@@ -1,13 +1,12 @@
-"""What a sweep leaves behind: the run folder's file names, one row a trial, one row an evaluation.
+"""The tables of a sweep, as people and other programs read them; `views` keeps them.
 
-`results.csv`, one row appended whenever a trial ends; written whole when that changes an earlier row, as when a trial
-ends again that went on after it had stopped:
+`results.csv`, one row a trial that has ended or is paused:
 
 | column | meaning |
 |---|---|
 | trial_id | name of the trial, in the order of proposal |
 | stage | search, or confirm: one of the best again with another seed |
-| status | completed: full budget; stopped: at a rung; failed: an error; diverged: NaN, or loss far above its start |
+| status | completed: full budget; stopped: at a rung, or paused there as long as it may be promoted; failed: an error; diverged: NaN, or loss far above its start |
 | depth, width, heads, learning_rate, seed | the configuration; learning_rate is the one at width 256 |
 | parameters, non_embedding_parameters | sizes in closed form |
 | tokens, flops, seconds | spent on training; seconds over all resumes |
@@ -16,30 +15,27 @@ ends again that went on after it had stopped:
 | best_val_loss | lowest of the trial [nat/token] |
 | checkpoint | file of the best evaluation, relative to the run folder unless a URI; empty: not kept |
 | error | one line: why a trial failed |
+| all others | what else was searched, under its name in the sweep's file |
 
-`curves.csv`, appended at every evaluation: `trial_id` and the fields of `tinystories.metrics.Metrics`.
-"""
+`curves.csv`, one row an evaluation: `trial_id` and the fields of `tinystories.metrics.Metrics`.
+"""  # noqa: E501
 
 import csv
-import fcntl
 import io
 import math
-import os
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import fmean
 from typing import Any, Literal, TypeVar, get_type_hints
 
-from tinystories import storage
+from sweeps import trials
+from sweeps.events import Stage
+from sweeps.spec.schema import Objective
 from tinystories.config import field_names
 from tinystories.metrics import Metrics
 
-Stage = Literal["search", "confirm"]
 Status = Literal["completed", "stopped", "failed", "diverged"]
-Configuration = tuple[float, ...]
-"""Depth, width, heads and learning rate: what is compared, all but the seed."""
 MEASURED = ("tokens", "flops", "seconds", "val_loss", "val_bpb", "best_val_loss")
 """What a row has from the trial's last evaluation, under the same names."""
 Record = TypeVar("Record")
@@ -68,6 +64,8 @@ class Result:
     best_val_loss: float = math.nan
     checkpoint: str = ""
     error: str = ""
+    searched: Mapping[str, Any] = field(default_factory=dict)
+    """What else was searched, by name."""
 
     @property
     def usable(self) -> bool:
@@ -80,14 +78,18 @@ class Result:
         return self.status != "completed", self.best_val_loss
 
     @property
-    def configuration(self) -> Configuration:
-        """What is compared."""
-        return self.depth, self.width, self.heads, self.learning_rate
+    def identity(self) -> tuple[object, ...]:
+        """What tells its configuration from others: all that may be searched but the seed."""
+        return self.depth, self.width, self.heads, self.learning_rate, *self.searched.values()
 
     @property
     def shape(self) -> str:
         """The shape as people say it."""
         return f"depth {self.depth}, width {self.width}, heads {self.heads}"
+
+
+COLUMNS = tuple(name for name in field_names(Result) if name != "searched")
+CURVE_COLUMNS = ("trial_id", *field_names(Metrics))
 
 
 def mean_loss(results: Sequence[Result]) -> float:
@@ -97,103 +99,57 @@ def mean_loss(results: Sequence[Result]) -> float:
     return fmean(result.best_val_loss for result in results)
 
 
-def confirming_groups(results: Iterable[Result]) -> dict[Configuration, list[Result]]:
+def confirming_groups(results: Iterable[Result]) -> dict[tuple[object, ...], list[Result]]:
     """The trials that confirm, by what they confirm."""
-    groups: dict[Configuration, list[Result]] = {}
+    groups: dict[tuple[object, ...], list[Result]] = {}
     for result in results:
         if result.stage == "confirm":
-            groups.setdefault(result.configuration, []).append(result)
+            groups.setdefault(result.identity, []).append(result)
     return groups
 
 
 def ranked(results: Iterable[Result]) -> list[Result]:
     """Usable trials, best first; those that confirm lead, in the order of their configurations' means."""
     results = list(results)
-    means = {configuration: mean_loss(group) for configuration, group in confirming_groups(results).items()}
+    means = {identity: mean_loss(group) for identity, group in confirming_groups(results).items()}
     usable = sorted((result for result in results if result.usable), key=lambda result: result.rank)
     confirming = [result for result in usable if result.stage == "confirm"]
     searching = [result for result in usable if result.stage == "search"]
-    return sorted(confirming, key=lambda result: means[result.configuration]) + searching
+    return sorted(confirming, key=lambda result: means[result.identity]) + searching
 
 
-@dataclass(frozen=True)
-class RunFolder:
-    """Owner of the names in `runs/NAME/`."""
-
-    root: Path
-
-    @property
-    def spec(self) -> Path:
-        """The spec as run."""
-        return self.root / "spec.yaml"
-
-    @property
-    def results(self) -> Path:
-        """One row a trial."""
-        return self.root / "results.csv"
-
-    @property
-    def curves(self) -> Path:
-        """One row an evaluation."""
-        return self.root / "curves.csv"
-
-    @property
-    def origin(self) -> Path:
-        """What the trials train on, and where their checkpoints are (JSON)."""
-        return self.root / "origin.json"
-
-    @property
-    def spent(self) -> Path:
-        """What the sweep has taken, over all its processes: `seconds` and `gpu_seconds` (JSON)."""
-        return self.root / "spent.json"
-
-    @property
-    def study(self) -> Path:
-        """Optuna's storage (sqlite)."""
-        return self.root / "optuna.db"
-
-    @property
-    def log(self) -> Path:
-        """What Ray, Optuna and W&B have to say."""
-        return self.root / "sweep.log"
-
-    @property
-    def ray(self) -> Path:
-        """Ray's own files."""
-        return self.root / "ray"
-
-    @property
-    def checkpoints(self) -> Path:
-        """One folder a trial, unless the sweep has a `--storage` URI."""
-        return self.root / "checkpoints"
-
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold the folder for this process.
-
-        Raises:
-            ValueError: another process runs this sweep.
-        """
-        self.root.mkdir(parents=True, exist_ok=True)
-        with open(self.root / ".lock", "w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise ValueError(f"{self.root}: another process is running this sweep; wait for it") from None
-            yield
+def second_objective(result: Result, objective: Objective) -> float:
+    """What a trial is judged by besides its loss. [parameter or FLOP]"""
+    return result.parameters if objective == "parameters" else result.flops
 
 
-def write_results(path: Path, results: Iterable[Result]) -> None:
-    """Write results.csv whole."""
-    lines = [_line(field_names(Result)), *(_line(asdict(result).values()) for result in results)]
-    storage.write(str(path), "".join(lines).encode())
+def front(results: Iterable[Result], objective: Objective) -> list[Result]:
+    """The full trials that none beats in both objectives, smallest first."""
+    full = (result for result in results if result.status == "completed" and result.usable)
+    return trials.front(full, loss=_best_loss, second=lambda result: second_objective(result, objective))
 
 
-def append_result(path: Path, result: Result) -> None:
-    """Add one row to results.csv, on the disk when this returns; see `drop_torn_row`."""
-    if not path.exists():
-        write_results(path, [])
-    _append(path, asdict(result).values())
+def _best_loss(result: Result) -> float:
+    return result.best_val_loss
+
+
+def result_line(result: Result) -> str:
+    """A row of results.csv."""
+    cells = asdict(result)
+    return line([*(cells[name] for name in COLUMNS), *result.searched.values()])
+
+
+def curve_line(trial_id: str, metrics: Metrics) -> str:
+    """A row of curves.csv."""
+    return line([trial_id, *asdict(metrics).values()])
+
+
+def line(values: Iterable[Any]) -> str:
+    """One line of CSV; the cell of a NaN is empty."""
+    text = io.StringIO()
+    cells = ("" if isinstance(value, float) and math.isnan(value) else value for value in values)
+    csv.writer(text, lineterminator="\n").writerow(cells)
+    return text.getvalue()
 
 
 def read_results(path: Path) -> list[Result]:
@@ -202,44 +158,20 @@ def read_results(path: Path) -> list[Result]:
     Raises:
         ValueError: the file does not have the columns, or a cell is not of its type.
     """
-    return [_parse(Result, row, path) for row in _rows(path, field_names(Result))]
-
-
-class Curves:
-    """Appends to curves.csv; each row reaches the disk whole, and a row torn by a crash is dropped on opening."""
-
-    columns = ("trial_id", *field_names(Metrics))
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        if not path.exists():
-            storage.write(str(path), _line(self.columns).encode())
-        drop_torn_row(path)
-
-    def append(self, trial_id: str, metrics: Metrics) -> None:
-        """Add one evaluation, on the disk when this returns: decisions follow from it."""
-        _append(self.path, [trial_id, *asdict(metrics).values()])
-
-
-def _append(path: Path, values: Iterable[Any]) -> None:
-    with open(path, "a", encoding="utf-8") as file:
-        file.write(_line(values))
-        file.flush()
-        os.fsync(file.fileno())
+    return [_result(row, path) for row in _rows(path, COLUMNS)]
 
 
 def read_curves(path: Path) -> dict[str, list[Metrics]]:
     """All evaluations by trial, in order; a missing file is an empty sweep."""
     curves: dict[str, list[Metrics]] = {}
-    for row in _rows(path, Curves.columns):
+    for row in _rows(path, CURVE_COLUMNS):
         curves.setdefault(row.pop("trial_id"), []).append(_parse(Metrics, row, path))
     return curves
 
 
-def drop_torn_row(path: Path) -> None:
-    """Cut off the end of a file that a crash left without its line's end; to be done before rows are added."""
-    if path.exists() and not (text := path.read_bytes()).endswith(b"\n"):
-        os.truncate(path, text.rfind(b"\n") + 1)
+def _result(row: dict[str, str], path: Path) -> Result:
+    searched = {name: _guessed(cell) for name, cell in row.items() if name not in COLUMNS}
+    return _parse(Result, {name: row[name] for name in COLUMNS}, path, searched=searched)
 
 
 def _rows(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
@@ -247,23 +179,15 @@ def _rows(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
         return []
     with open(path, encoding="utf-8", newline="") as file:
         reader = csv.DictReader(line for line in file if line.endswith("\n"))  # others are torn, or still being written
-        if tuple(reader.fieldnames or ()) != columns:
+        if tuple(reader.fieldnames or ())[: len(columns)] != columns:
             raise ValueError(f"{path}: not the columns of this version: {', '.join(columns)}")
         return list(reader)
 
 
-def _line(values: Iterable[Any]) -> str:
-    """One line of CSV; the cell of a NaN is empty."""
-    line = io.StringIO()
-    cells = ("" if isinstance(value, float) and math.isnan(value) else value for value in values)
-    csv.writer(line, lineterminator="\n").writerow(cells)
-    return line.getvalue()
-
-
-def _parse(record: type[Record], row: dict[str, str], path: Path) -> Record:
+def _parse(record: type[Record], row: dict[str, str], path: Path, **more: Any) -> Record:
     types = get_type_hints(record)
     try:
-        return record(**{name: _value(types[name], cell) for name, cell in row.items()})
+        return record(**{name: _value(types[name], cell) for name, cell in row.items()}, **more)
     except (ValueError, TypeError, KeyError) as error:
         raise ValueError(f"{path}: bad row {row}: {error}") from None
 
@@ -274,3 +198,13 @@ def _value(kind: Any, cell: str) -> Any:
     if kind is float:
         return float(cell or "nan")
     return int(cell) if kind is int else cell
+
+
+def _guessed(cell: str) -> Any:
+    """A cell of a column whose type the file does not say."""
+    for kind in (int, float):
+        try:
+            return kind(cell)
+        except ValueError:
+            continue
+    return {"True": True, "False": False}.get(cell, cell)

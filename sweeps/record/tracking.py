@@ -12,10 +12,9 @@ import math
 import os
 import queue
 import re
-import secrets
 import shlex
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from functools import partial
@@ -61,20 +60,22 @@ class Tracker:
     sync_command: str | None = None
     """What uploads the runs that are only on this disk; None if there are none."""
 
-    def __init__(self, mode: Mode, *, sweep: str, folder: Path, project: str) -> None:
+    def __init__(self, mode: Mode, *, sweep: str, folder: Path, project: str, token: str) -> None:
         self.mode = mode
+        self.has_lost_runs = mode != "disabled" and not (folder / "wandb").exists()
+        """Whether the folder of the runs is gone, so that earlier ones are to be restored where they are offline."""
         self._sweep = sweep
         self._folder = folder
         self._project = project
         self._wandb: ModuleType
-        self._token = ""
+        self._token = token
         self._runs: dict[str, Any] = {}
         self._logged: dict[str, int] = {}
         self._jobs: queue.Queue[Callable[[], None] | None] = queue.Queue()
         self._thread = threading.Thread(target=self._work, name="wandb", daemon=True)
 
     @classmethod
-    def open(cls, mode: str = "auto", *, sweep: str, folder: Path, project: str) -> "Tracker":
+    def open(cls, mode: str = "auto", *, sweep: str, folder: Path, project: str, token: str) -> "Tracker":
         """Start tracking. Takes the second that importing wandb takes; waits for no server.
 
         Args:
@@ -83,15 +84,31 @@ class Tracker:
             sweep: the group of the runs.
             folder: runs are written to `folder/wandb`.
             project: the W&B project.
+            token: tells this sweep from others of its name.
 
         Raises:
             ValueError: an unknown mode, here or in WANDB_MODE.
         """
-        tracker = cls(_chosen_mode(mode), sweep=sweep, folder=folder, project=project)
+        tracker = cls(_chosen_mode(mode), sweep=sweep, folder=folder, project=project, token=token)
         if tracker.mode != "disabled" and tracker._attempt(tracker._set_up):
             tracker._thread.start()
             tracker._put(tracker._log_in)
         return tracker
+
+    def run_id(self, trial_id: str) -> str:
+        """Names the run of a trial, for ever."""
+        return _run_id(f"{self._sweep}-{self._token}-{trial_id}")
+
+    def restore(
+        self,
+        trial_id: str,
+        config: Mapping[str, Any],
+        evaluations: Sequence[Metrics],
+        status: str,
+        summary: Mapping[str, Any],
+    ) -> None:
+        """Write the run of an ended trial again, if runs are kept offline; a server still has it."""
+        self._put(self._restore, trial_id, dict(config), list(evaluations), status, dict(summary))
 
     def start(self, trial_id: str, config: Mapping[str, Any], resumed: bool) -> None:
         """Open the trial's run, or go on with the one that an earlier process left.
@@ -155,7 +172,6 @@ class Tracker:
         import wandb
 
         self._wandb = wandb
-        self._token = _folder_token(self._folder)
         wandb.setup(self._settings() if self.mode == "auto" else self._settings(mode=self.mode))
         os.environ.pop("WANDB_SERVICE", None)  # setup leaves it for child processes, which must not join our runs
 
@@ -183,6 +199,15 @@ class Tracker:
                 raise
             self._go_offline(error)
             self._runs[trial_id] = self._init(trial_id, config, resumed)
+
+    def _restore(
+        self, trial_id: str, config: dict[str, Any], evaluations: list[Metrics], status: str, summary: dict[str, Any]
+    ) -> None:
+        if self.mode == "offline":
+            self._start(trial_id, config, resumed=False)
+            for metrics in evaluations:
+                self._log(trial_id, metrics)
+            self._end(trial_id, status, summary)
 
     def _log(self, trial_id: str, metrics: Metrics) -> None:
         if metrics.evaluation > self._logged.get(trial_id, 0):
@@ -223,7 +248,7 @@ class Tracker:
         run = self._wandb.init(
             project=self._project,
             dir=self._folder,
-            id=_run_id(f"{self._sweep}-{self._token}-{trial_id}"),
+            id=self.run_id(trial_id),
             name=f"{self._sweep}-{trial_id}",
             group=self._sweep,
             job_type="trial",
@@ -276,17 +301,6 @@ def _chosen_mode(mode: str) -> Mode:
     if mode not in get_args(Mode):
         raise ValueError(f"wandb {mode!r} is not one of {', '.join(get_args(Mode))}")
     return cast(Mode, mode)
-
-
-def _folder_token(folder: Path) -> str:
-    """A random word kept in the folder, so that sweeps of one name by two people stay different runs."""
-    file = folder / "wandb" / "token"
-    if not file.exists():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        aside = file.with_suffix(".new")
-        aside.write_text(secrets.token_hex(3))
-        aside.replace(file)
-    return file.read_text()
 
 
 def _run_id(text: str) -> str:

@@ -3,7 +3,7 @@
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -12,17 +12,25 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from sweeps.limits import SECONDS
 from sweeps.policy import stopping
-from sweeps.record.spending import SECONDS, Meter
-from sweeps.record.tables import Result, Status, ranked
+from sweeps.record.spending import Meter
 from sweeps.spec.schema import Spec
-from sweeps.sweep import Running, Sweep
-from tinystories.metrics import Metrics
+from sweeps.spec.space import SHAPE
+from sweeps.sweep import Sweep
+from sweeps.trials import State, Trial, ranked
 
 STARTUP_SECONDS = 20
 """Time for Ray and the slots to start, which the report on lost time leaves out. [s]"""
 REFRESH_SECONDS = 0.5
-COLOURS: dict[Status, str] = {"completed": "green", "stopped": "yellow", "failed": "red", "diverged": "red"}
+COLOURS: dict[State, str] = {
+    "completed": "green",
+    "paused": "yellow",
+    "stopped": "yellow",
+    "failed": "red",
+    "diverged": "red",
+    "running": "cyan",
+}
 
 
 class Display:
@@ -60,15 +68,18 @@ class Display:
         """Refresh the live view, or print the trials that have ended since the last call."""
         now = time.monotonic()
         if self._busy_at_start is None and now - self._started >= STARTUP_SECONDS:
-            self._busy_at_start = self._sweep.busy_seconds
+            self._busy_at_start = self._sweep.trials.seconds
         if self._console.is_terminal:
             if now - self._refreshed >= REFRESH_SECONDS:
                 self._refreshed = now
                 self._live.refresh()
             return
-        count, total = len(self._sweep.results), self._sweep.spec.trials_in_all
-        for _, result in self._sweep.ended[self._shown :]:
-            self._console.print(f"[{count}/{total}] {_ending(result)}", soft_wrap=True)
+        count, total = (
+            sum(not trial.unfinished for trial in self._sweep.trials.values()),
+            self._sweep.spec.trials_in_all,
+        )
+        for _, trial in self._sweep.ended[self._shown :]:
+            self._console.print(f"[{count}/{total}] {self._ending(trial)}", soft_wrap=True)
         self._shown = len(self._sweep.ended)
 
     def utilisation(self) -> str:
@@ -77,7 +88,7 @@ class Display:
         if self._busy_at_start is None:
             return f"Took {duration(wall)}."
         available = self._slots * (wall - STARTUP_SECONDS)
-        busy = (self._sweep.busy_seconds - self._busy_at_start) / available
+        busy = (self._sweep.trials.seconds - self._busy_at_start) / available
         tail = sum(self._ended - moment for moment, _ in self._sweep.ended[-self._slots :]) / available
         return (
             f"Took {duration(wall)}; after the first {STARTUP_SECONDS} s "
@@ -95,17 +106,45 @@ class Display:
             Padding(ProgressBar(total=expected, completed=min(done, expected), width=60), 0),
             Text(f"elapsed {duration(sweep.meter.seconds)}, {self._time_left()}", style="dim"),
         ]
-        leaders = ranked(sweep.results.values())
+        leaders = ranked(sweep.trials.values())
         if leaders:
-            lines.append(Text.assemble("best so far  ", (_best(leaders[0]), "bold green")))
-        return Group(*lines, _running(sweep.running.values(), sweep.spec))
+            lines.append(Text.assemble("best so far  ", (self._best(leaders[0]), "bold green")))
+        return Group(*lines, self._running())
 
     def _time_left(self) -> str:
         done, expected = _trainings(self._sweep)
         if not done:
             return "workers are starting"
-        seconds = sum(record.seconds for record in _last(self._sweep)) / done * max(0, expected - done) / self._slots
+        seconds = self._sweep.trials.seconds / done * max(0, expected - done) / self._slots
         return f"about {duration(seconds)} left"
+
+    def _running(self) -> Table:
+        table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+        for heading in ("trial", "depth", "width", "heads", "evaluation", "val_loss", "tokens/s"):
+            table.add_column(heading, justify="right")
+        for trial in self._sweep.trials.running:
+            config, metrics = self._sweep.rows.config(trial), trial.metrics
+            table.add_row(
+                trial.trial_id,
+                *(str(getattr(config, name)) for name in SHAPE),
+                f"{trial.evaluation}/{self._sweep.spec.evaluations}",
+                f"{metrics.val_loss:.4f}" if metrics else "",
+                f"{metrics.tokens_per_second:,.0f}" if metrics else "",
+            )
+        return table
+
+    def _best(self, trial: Trial) -> str:
+        return f"{self._shape(trial)}: best_val_loss {trial.best_loss:.4f} nat/token (trial {trial.trial_id})"
+
+    def _ending(self, trial: Trial) -> str:
+        said = f"{trial.trial_id} {trial.state}: {self._shape(trial)}"
+        if trial.state == "failed" or trial.metrics is None:
+            return f"{said}: {trial.error}"
+        return f"{said}, val_loss {trial.metrics.val_loss:.4f}"
+
+    def _shape(self, trial: Trial) -> str:
+        config = self._sweep.rows.config(trial)
+        return ", ".join(f"{name} {getattr(config, name)}" for name in SHAPE)
 
 
 def live(console: Console, view: Callable[[], RenderableType]) -> Live:
@@ -141,16 +180,12 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
-def _last(sweep: Sweep) -> list[Result | Metrics]:
-    """What every trial has spent so far."""
-    return [*_ended(sweep), *(trial.metrics for trial in sweep.running.values() if trial.metrics)]
-
-
 def _trainings(sweep: Sweep) -> tuple[float, float]:
     """Full trainings that a sweep has taken, and is expected to take."""
     spec = sweep.spec
     expected = sum(stretch.trials * stretch.share(spec) for stretch in stopping.stretches(spec))
-    done = sum(getattr(record, spec.axis) for record in _last(sweep)) / spec.budget
+    reached = (trial.metrics for trial in sweep.trials.values() if trial.metrics)
+    done = sum(getattr(metrics, spec.axis) for metrics in reached) / spec.budget
     return done, expected + spec.trials_in_all - spec.trials
 
 
@@ -163,50 +198,18 @@ def _spent(sweep: Sweep) -> Text:
 
 def spent(meter: Meter) -> str:
     """Hours, GPU-hours and money that a sweep has taken, and what it may take, in a sentence."""
-    budget = meter.budget
+    limits = meter.limits
     taken = [
-        (duration(meter.seconds), budget.hours and duration(SECONDS * budget.hours)),
-        (f"{meter.gpu_hours:.3g} GPU-hours", budget.gpu_hours),
+        (duration(meter.seconds), limits.hours and duration(SECONDS * limits.hours)),
+        (f"{meter.gpu_hours:.3g} GPU-hours", limits.gpu_hours),
     ]
-    if budget.cost_per_hour is not None:
-        taken.append((f"a cost of {budget.cost(meter.gpu_hours):.2f}", budget.money))
+    if limits.cost_per_hour is not None:
+        taken.append((f"a cost of {limits.cost(meter.gpu_hours):.2f}", limits.money))
     parts = [f"{amount} of {allowed}" if allowed else amount for amount, allowed in taken]
     return f"In all its runs: {', '.join(parts)}."
 
 
-def _ended(sweep: Sweep) -> list[Result]:
-    """Trials that have ended and do not go on."""
-    return [result for trial_id, result in sweep.results.items() if trial_id not in sweep.running]
-
-
 def _counts(sweep: Sweep) -> Text:
-    statuses = Counter(result.status for result in _ended(sweep))
-    parts = [(f"{statuses[status]} {status}", COLOURS[status]) for status in COLOURS if statuses[status]]
-    parts.append((f"{len(sweep.running)} running", "cyan"))
+    states = Counter(trial.state for trial in sweep.trials.values())
+    parts = [(f"{states[state]} {state}", colour) for state, colour in COLOURS.items() if states[state]]
     return Text("  ").join(Text(text, style=style) for text, style in parts)
-
-
-def _running(trials: Iterable[Running], spec: Spec) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for heading in ("trial", "depth", "width", "heads", "evaluation", "val_loss", "tokens/s"):
-        table.add_column(heading, justify="right")
-    for trial in list(trials):
-        config, metrics = trial.config, trial.metrics
-        table.add_row(
-            trial.trial_id,
-            *(str(getattr(config, name)) for name in ("depth", "width", "heads")),
-            f"{metrics.evaluation if metrics else 0}/{spec.evaluations}",
-            f"{metrics.val_loss:.4f}" if metrics else "",
-            f"{metrics.tokens_per_second:,.0f}" if metrics else "",
-        )
-    return table
-
-
-def _best(result: Result) -> str:
-    return f"{result.shape}: {result.best_val_loss:.4f} nat/token (trial {result.trial_id})"
-
-
-def _ending(result: Result) -> str:
-    if result.status == "failed":
-        return f"{result.trial_id} failed: {result.shape}: {result.error}"
-    return f"{result.trial_id} {result.status}: {result.shape}, val_loss {result.val_loss:.4f}"

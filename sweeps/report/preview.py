@@ -10,13 +10,15 @@ from statistics import fmean
 from rich.console import Console
 from rich.table import Table
 
+from sweeps.limits import SECONDS, Limits
 from sweeps.policy import stopping
-from sweeps.policy.search import Proposal, preview
-from sweeps.record.spending import SECONDS, Budget
-from sweeps.record.tables import RunFolder, read_results
+from sweeps.policy.proposals import Proposals
+from sweeps.record.folder import RunFolder
+from sweeps.record.tables import read_results
 from sweeps.report import live
 from sweeps.report.live import duration, number
 from sweeps.spec.schema import Spec
+from sweeps.spec.space import Assignment
 from tinystories.config import TrialConfig
 from tinystories.models import size
 
@@ -52,7 +54,7 @@ class Part:
 
 
 def show(
-    spec: Spec, vocab_size: int, console: Console, *, price: Budget, tokens_per_second: float | None = None
+    spec: Spec, vocab_size: int, console: Console, *, price: Limits, tokens_per_second: float | None = None
 ) -> None:
     """Print the trials that would be drawn, what each costs in full, and what the sweep is expected to cost.
 
@@ -61,8 +63,8 @@ def show(
         price: of a GPU-hour; what the sweep may take is not looked at.
         tokens_per_second: training speed of a trial of average size; None: measured, else assumed.
     """
-    proposals = list(preview(spec))
-    configs = [spec.trial_config(proposal.assignment) for proposal in proposals]
+    proposals = _first_proposals(spec)
+    configs = [spec.trial_config(proposal) for proposal in proposals]
     speed, source = _speed(spec, configs, vocab_size, tokens_per_second)
     costs = [cost(config, vocab_size, speed) for config in configs]
     console.print(f"{spec.name}: {live.budget(spec)}", style="bold")
@@ -73,6 +75,15 @@ def show(
         f"{_expectation(spec)}{_sharing(spec)}A time is that of one slot, at {speed:.1e} FLOP/s: {source}.",
         soft_wrap=True,
     )
+
+
+def _first_proposals(spec: Spec) -> list[Assignment]:
+    """The configurations that a sweep would begin with; without results, later ones are as uninformed as the first."""
+    policy, proposals = Proposals(spec), []
+    for place in range(spec.trials):
+        proposals.append(policy.propose())
+        policy.begin(f"{place:04d}", proposals[-1])
+    return proposals
 
 
 def _expectation(spec: Spec) -> str:
@@ -91,15 +102,15 @@ def _sharing(spec: Spec) -> str:
 
 
 def _trials_table(
-    proposals: Sequence[Proposal], configs: Sequence[TrialConfig], costs: Sequence[Cost], vocab_size: int
+    proposals: Sequence[Assignment], configs: Sequence[TrialConfig], costs: Sequence[Cost], vocab_size: int
 ) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for heading in ("trial", *proposals[0].assignment, "parameters", "FLOPs", "tokens", "time"):
+    for heading in ("trial", *proposals[0], "parameters", "FLOPs", "tokens", "time"):
         table.add_column(heading, justify="right")
-    for proposal, config, full in zip(proposals, configs, costs, strict=True):
+    for place, (proposal, config, full) in enumerate(zip(proposals, configs, costs, strict=True)):
         table.add_row(
-            proposal.trial_id,
-            *(f"{value:.3g}" if isinstance(value, float) else str(value) for value in proposal.assignment.values()),
+            f"{place:04d}",
+            *(f"{value:.3g}" if isinstance(value, float) else str(value) for value in proposal.values()),
             number(size.parameters(config.model(vocab_size))),
             f"{full.flops:.1e}",
             number(full.tokens),
@@ -108,7 +119,7 @@ def _trials_table(
     return table
 
 
-def _parts_table(parts: Sequence[Part], spec: Spec, price: Budget) -> Table:
+def _parts_table(parts: Sequence[Part], spec: Spec, price: Limits) -> Table:
     priced = price.cost_per_hour is not None
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("expected")

@@ -10,10 +10,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sweeps.policy.confirmation import Confirmed, confirmed, verdict
-from sweeps.policy.pareto import front, second_objective
-from sweeps.record.spending import Budget
-from sweeps.record.tables import Result, RunFolder, Status, ranked
+from sweeps.limits import Limits
+from sweeps.record.folder import RunFolder
+from sweeps.record.tables import Result, Status, front, ranked, second_objective
+from sweeps.report.confirmed import Confirmed, confirmed, verdict
 from sweeps.report.live import COLOURS, number
 from sweeps.spec.schema import Objective, Spec
 
@@ -21,7 +21,7 @@ LEADERS = 10
 """Rows of the leaderboard."""
 
 
-def leaderboard(best: Sequence[Result], price: Budget) -> Table:
+def leaderboard(best: Sequence[Result], price: Limits) -> Table:
     """Trials in their order, the lowest loss in bold; fits into 80 columns."""
     cost = () if price.cost_per_hour is None else ("cost",)
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim")
@@ -106,7 +106,7 @@ def fairness(spec: Spec, *, replayed: bool) -> str:
 
 
 def show_ranking(
-    spec: Spec, results: Sequence[Result], console: Console, price: Budget, *, replayed: bool = False
+    spec: Spec, results: Sequence[Result], console: Console, price: Limits, *, replayed: bool = False
 ) -> int:
     """Leaderboard, the best shape in a sentence, and what it was compared at; returns the exit status."""
     usable = bool(ranked(results))
@@ -127,7 +127,7 @@ def show_ranking(
     return 0 if usable else 1
 
 
-def show_result(spec: Spec, results: Sequence[Result], folder: RunFolder, console: Console, price: Budget) -> int:
+def show_result(spec: Spec, results: Sequence[Result], folder: RunFolder, console: Console, price: Limits) -> int:
     """The ranking, and where everything is; returns the exit status."""
     name = os.path.relpath(folder.root)
     status = show_ranking(spec, results, console, price)

@@ -156,7 +156,7 @@ def _stopping(raw: Any, *, pareto: bool) -> Stopping | None:
     stopping = {
         key: _typed(value, types[key], f"early_terminate.{key}") for key, value in entries.items() if key in types
     }
-    own = ("finalists", "looks") if stopping["type"] == "screen" else ()
+    own = ("finalists", "looks") if stopping["type"] == "screen" else ("variant",)
     _known(entries, ("type", *own, "eta", "min_iter"), f"early_terminate of type {stopping['type']}")
     if pareto and stopping["type"] != "asha":
         raise ValueError(f"early_terminate.type {stopping['type']}: with pareto, allowed: asha")

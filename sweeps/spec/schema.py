@@ -32,6 +32,8 @@ class Stopping:
     """Which of them; with `pareto`, asha."""
     finalists: int = 3
     """Trials that are trained to their end after a screening."""
+    variant: Literal["stopping", "promotion"] = "stopping"
+    """Of ASHA: whether poor trials stop at a rung for good, or all pause there and the best are promoted."""
     looks: int = 2
     """Rungs of a screening."""
     eta: int = 3

@@ -243,6 +243,10 @@ class Space:
         width = int(assignment.get("width", self.fixed.get("width", 0)))
         return {f"heads@{width}" if name == "heads" else name: value for name, value in assignment.items()}
 
+    def identity(self, assignment: Assignment) -> tuple[object, ...]:
+        """What tells a configuration from others: its searched values, so without a seed of its own."""
+        return tuple(assignment[name] for name in self.parameters)
+
     @property
     def _others(self) -> dict[str, Choice | Range]:
         """What is searched besides the shape."""
