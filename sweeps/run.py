@@ -174,7 +174,7 @@ def _replay(options: argparse.Namespace, spec: Spec, vocabulary: int, limits: Li
     if limits.limited and not all("seconds" in record.costs for record in table.records):
         raise ValueError(f"--replay {options.replay} has no seconds, so --hours, --gpu-hours and --budget mean nothing")
     spec = replace(spec, run_cap=min(spec.run_cap, len(table.records)))
-    sweep = Sweep(spec, None, vocab_size=vocabulary, checkpoints="", limits=limits, clocks=clock.clocks)
+    sweep = Sweep(spec, None, vocab_size=vocabulary, limits=limits, clocks=clock.clocks)
     sweep.take_slots(options.workers, gpu_share=1.0)
     replay.play(sweep, table, workers=options.workers, clock=clock)
     results = sweep.rows.table(sweep.trials)

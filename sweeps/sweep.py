@@ -59,9 +59,10 @@ class Sweep:
         spec: what to do; `run_cap` may be larger than in an earlier run, which adds trials.
         folder: where everything is kept, and an earlier run found there is resumed; None: nowhere.
         vocab_size: of the data. [token]
-        checkpoints: folder or URI that every worker reaches.
+        checkpoints: folder or URI that every worker reaches; None: there are none, as in a simulation.
         limits: what the sweep may take; when one is used up, running trials are interrupted at their next evaluation.
         clocks: tell the time.
+        policy: makes what decides; None: as the spec says.
 
     Raises:
         ValueError: the folder's journal is damaged, or of another version.
@@ -73,14 +74,15 @@ class Sweep:
         folder: RunFolder | None,
         *,
         vocab_size: int,
-        checkpoints: str,
+        checkpoints: str | None = None,
         limits: Limits | None = None,
         clocks: Clocks | None = None,
+        policy: Callable[[Trials], Policy] | None = None,
     ) -> None:
         self.spec = spec
         self.trials = Trials()
         self.rows = Rows(spec, vocab_size=vocab_size, root=str(folder.root) if folder else "")
-        self.policy = Policy(spec, self.trials, vocab_size=vocab_size)
+        self.policy = policy(self.trials) if policy else Policy(spec, self.trials, vocab_size=vocab_size)
         self.record = Record(folder, trials=self.trials, follow=self.policy.apply)
         self.record.open()
         self._clocks = clocks or Clocks()

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sweeps.policy.search import Search
 
 from sweeps.machines.replay import Clock, Table, play, read_table
-from sweeps.policy.search import Search
 from sweeps.record.spending import Budget
 from sweeps.record.tables import Result, RunFolder
 from sweeps.record.tracking import Tracker

@@ -8,9 +8,9 @@ from typing import Any, get_args
 import optuna
 import pytest
 from optuna.trial import TrialState
+from sweeps.policy.search import Search, preview
 
 from sweeps.policy.halving import DIVERGED_LOSS
-from sweeps.policy.search import Search, preview
 from sweeps.spec import load
 from sweeps.spec.schema import Spec
 from sweeps.spec.space import Method
