@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from sweeps.record import software
 from sweeps.record.folder import RunFolder
 from sweeps.spec import load
 from sweeps.spec.corpus import Data
@@ -90,6 +91,7 @@ def claim(folder: RunFolder, raw: Mapping[str, Any], data: Data, location: str |
         "tokenizer": data.tokenizer,
         "fingerprint": data.fingerprint,
         "storage": location,
+        "software": software.describe(),
     }
     storage.write(str(folder.origin), (json.dumps(origin, indent=1) + "\n").encode())
     storage.write(str(folder.spec), yaml.safe_dump(dict(raw), sort_keys=False).encode())
