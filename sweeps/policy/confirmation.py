@@ -79,7 +79,7 @@ def wanted(
     begun = {(result.configuration, result.seed) for result in results if result.stage == "confirm"} | set(running)
     trials = []
     for configuration, result in best.items():
-        first = spec.trial.get("seed", spec.seed)
+        first = spec.trial.seed
         new = (seed for seed in count(first + 1) if (configuration, seed) not in used)
         seeds = islice(new, spec.confirm.seeds)
         trials += [(result, seed) for seed in seeds if (configuration, seed) not in begun]

@@ -25,8 +25,8 @@ from sweeps.policy.candidates import Candidates
 from sweeps.policy.halving import DIVERGED_LOSS
 from sweeps.policy.surrogate import Array
 from sweeps.record.tables import Stage, Status
+from sweeps.spec.recipe import Assignment, Value
 from sweeps.spec.schema import Spec
-from sweeps.spec.space import Assignment
 
 REPEATS = 4
 """How many configurations the sampler may propose again before one of the untried is drawn at random."""
@@ -43,7 +43,7 @@ STATES: dict[Status, TrialState] = {
 """What Optuna calls the ends of trials."""
 CLOSED_AT, ABANDONED = "closed_at", "abandoned"
 """Attributes of a study, and of a trial."""
-Key = tuple[int | float, ...]
+Key = tuple[Value, ...]
 """The searched values of a configuration: what tells it from others."""
 
 
@@ -173,7 +173,7 @@ class Search:
 
     def _key(self, assignment: Assignment) -> Key:
         """Without the seed, unless it is searched."""
-        return tuple(assignment[name] for name in self._space.parameters)
+        return self._space.identity(assignment)
 
     def unfinished(self) -> list[Proposal]:
         """Trials that an earlier driver left without an end, oldest first."""

@@ -123,7 +123,7 @@ def live(console: Console, view: Callable[[], RenderableType]) -> Live:
 def budget(spec: Spec) -> str:
     """The budget of a trial in words."""
     unit = {"tokens": "tokens", "flops": "FLOPs", "seconds": "seconds"}[spec.axis]
-    return f"{spec.trials} trials of {number(spec.trial['budget'])} {unit}"
+    return f"{spec.trials} trials of {number(spec.budget)} {unit}"
 
 
 def number(value: float) -> str:

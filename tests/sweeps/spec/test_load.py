@@ -28,7 +28,7 @@ def test_the_sweeps_that_come_along_hold(name: str) -> None:
 def test_numbers_may_be_written_short() -> None:
     spec = load.parse(minimal(trial={"flops": "3e13", "batch_size": "1k"}))
 
-    assert (spec.axis, spec.budget, spec.trial["batch_size"]) == ("flops", 3e13, 1000)
+    assert (spec.axis, spec.budget, spec.trial.batch_size) == ("flops", 3e13, 1000)
 
 
 def test_parameters_follow_the_vocabulary_of_wandb() -> None:
