@@ -138,6 +138,8 @@ def _density(name: str, entry: Parameter, family: str, where: str, accepts: Acce
         step = step or 1
         low, high = max(step, math.ceil(low / step) * step), math.floor(high / step) * step
         low, high = (round(end, 12) for end in (low, high))
+        if low >= high:
+            raise ValueError(f"{where}.q {step}: leaves no two values of {density}")
         ends = [_value(name, end, where, accepts) for end in (low, high)]
         return _weighted(ends[0], ends[1], step, density.below, where)
     low = _lowest(low, high, accepts)

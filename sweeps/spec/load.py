@@ -228,17 +228,13 @@ def _check_settings(spec: Spec) -> None:
 
 
 def _check_stopping(spec: Spec) -> None:
-    stopping = spec.early_terminate
+    stopping, limit = spec.early_terminate, f"trial.evaluations {spec.evaluations}"
     if stopping is None or spec.rungs:
         return
     if stopping.max_iter:
-        raise ValueError(
-            f"early_terminate.max_iter {stopping.max_iter} gives no rung below trial.evaluations {spec.evaluations}"
-        )
-    raise ValueError(
-        f"early_terminate.min_iter {stopping.min_iter or 1} must be below trial.evaluations {spec.evaluations}, "
-        "or no trial is ever stopped"
-    )
+        raise ValueError(f"early_terminate.max_iter {stopping.max_iter} gives no rung below {limit}")
+    first = stopping.min_iter or 1
+    raise ValueError(f"early_terminate.min_iter {first} must be below {limit}, or no trial is ever stopped")
 
 
 def _check_pareto(spec: Spec) -> None:

@@ -45,7 +45,10 @@ class Density:
     @property
     def ends(self) -> tuple[float, float]:
         """What is searched: three standard deviations to both sides; of a beta distribution as large a share."""
-        return self.quantile(NormalDist().cdf(-3)), self.quantile(NormalDist().cdf(3))
+        if self.family == "beta":
+            return self.quantile(NormalDist().cdf(-3)), self.quantile(NormalDist().cdf(3))
+        low, high = self.first - 3 * self.second, self.first + 3 * self.second
+        return (math.exp(low), math.exp(high)) if self.family == "log_normal" else (low, high)
 
     @property
     def _normal(self) -> NormalDist:

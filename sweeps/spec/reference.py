@@ -1,13 +1,13 @@
 """The JSON Schema of a sweep's file, for editors, and its reference page, `docs/sweep-file.md`; both from one model."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
 from typing import Any
 
 from pydantic import TypeAdapter
 
+from sweeps.spec.recipe import EVALUATION
 from sweeps.spec.stopping import OWN
-from sweeps.spec.sweep_file import DISTRIBUTIONS, Settings, SweepFile
+from sweeps.spec.sweep_file import Settings, SweepFile
 from sweeps.spec.wandb_form import MEANINGLESS, MEANINGLESS_OF_METRIC
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -39,11 +39,11 @@ Numbers may be written 20k, 1.5M, 2B or 3e13. A key that is given twice, a numbe
 or to the base of 60 (1:30), and an unknown key are refused; on, off, yes and no are texts. `--set key.key=value`
 replaces an entry for one run, such as `--set trial.tokens=2M` or `--set early_terminate=null`.
 """
-PARAMETERS_NOTE = f"""Every key of `trial` but the budget, `evaluations` and `evaluation_tokens` can be searched. The
-heads that do not divide a width are not drawn. Parameters may stand in groups, each of them a mapping
-`{{parameters: ...}}`; the groups' names mean nothing here. A parameter with a single `value` is fixed, as under
-`trial`. The distributions are {", ".join(f"`{name}`" for name in DISTRIBUTIONS)}. Normal and beta distributions are
-what `method: random` draws by; methods that follow results search all between three standard deviations to both sides.
+COMPARED = " and ".join(f"`{name}`" for name in EVALUATION)
+PARAMETERS_NOTE = f"""Every key of `trial` can be searched but the budget and {COMPARED}. Heads that do not divide a
+width are not drawn with it. Parameters may stand in groups, each of them a mapping `{{parameters: ...}}`, whose names
+mean nothing here. A parameter with a single `value` is fixed, as under `trial`. Normal and beta distributions are what
+`method: random` draws by; methods that follow results search all between three standard deviations to both sides.
 """
 SECTIONS = {
     "parameters": ("A searched parameter", "Parameter", PARAMETERS_NOTE),
@@ -61,13 +61,14 @@ SECTIONS = {
 def json_schema() -> dict[str, Any]:
     """What a sweep's file may hold."""
     schema = TypeAdapter(SweepFile).json_schema()
-    described = {name: field.description for name, field in Settings.__pydantic_fields__.items()}  # type: ignore[attr-defined]
-    for name, entry in schema["properties"].items():
-        if described.get(name):
-            entry["description"] = described[name]
-    inherited = {entry.name for entry in fields(Settings)}
-    ordered = sorted(schema["properties"].items(), key=lambda item: item[0] in inherited)
-    schema["properties"] = {**dict(ordered), **dict.fromkeys(MEANINGLESS, OF_WANDB)}
+    properties = schema["properties"]
+    for model in (Settings, SweepFile):  # an inherited field has lost its docstring
+        for name, field in getattr(model, "__pydantic_fields__").items():  # noqa: B009
+            if field.description:
+                properties[name]["description"] = field.description
+    order = list(SweepFile.__annotations__)
+    ordered = sorted(properties, key=lambda name: order.index(name) if name in order else len(order))
+    schema["properties"] = {name: properties[name] for name in ordered} | dict.fromkeys(MEANINGLESS, OF_WANDB)
     definitions = schema["$defs"]
     definitions["Metric"]["properties"] |= dict.fromkeys(MEANINGLESS_OF_METRIC, OF_WANDB)
     definitions["Parameters"]["additionalProperties"] = {"type": "object", "required": ["parameters"]}
@@ -101,6 +102,8 @@ def markdown() -> str:
     for title, model, note in SECTIONS.values():
         section = schema["$defs"][model]
         parts += [f"## {title}\n", f"{section['description']}\n", *([note] if note else []), _table(section)]
+    wandb = ", ".join(f"`{key}`" for key in (*MEANINGLESS, *(f"metric.{key}" for key in MEANINGLESS_OF_METRIC)))
+    parts += ["## Keys of `wandb sweep` that mean nothing here\n", f"{wandb}\n"]
     rules = [f"- `{kind}`: {', '.join(f'`{key}`' for key in keys[1:])}" for kind, keys in OWN.items()]
     parts += ["## The keys of each stopping rule\n", "\n".join(rules) + "\n"]
     return "\n".join(parts)
@@ -109,7 +112,8 @@ def markdown() -> str:
 def _table(schema: Mapping[str, Any]) -> str:
     rows = ["| key | holds | default | meaning |", "|---|---|---|---|"]
     required = schema.get("required", ())
-    for name, entry in schema["properties"].items():
+    known = {name: entry for name, entry in schema["properties"].items() if entry != OF_WANDB}
+    for name, entry in known.items():
         default = "must be given" if name in required else _default(entry)
         cells = (f"`{name}`", ", ".join(dict.fromkeys(_kinds(entry))), default, entry.get("description", ""))
         rows.append(f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |")

@@ -6,6 +6,7 @@ The docstrings under the fields are what `docs/sweep-file.md` and editors show.
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import MISSING
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema, create_model
@@ -15,7 +16,7 @@ from sweeps.spec.fields import CHECKED, Number, Plain, Whole
 from sweeps.spec.recipe import EVALUATION, SEARCHABLE, SHAPE, descriptions, kind, typed
 from sweeps.spec.space import Limits, Method
 from sweeps.spec.stopping import Stopping, own_keys
-from tinystories.config import AXES
+from tinystories.config import AXES, TrialConfig
 
 WandbMode = Literal["auto", "online", "offline", "disabled"]
 Objective = Literal["parameters", "flops"]
@@ -219,8 +220,15 @@ def _trial_value(name: str) -> Any:
     return Annotated[Any, BeforeValidator(lambda raw: typed(raw, kind(name))), WithJsonSchema(schema)]
 
 
-def _described(name: str, annotation: Any) -> Any:
-    return annotation, Field(default=None, description=descriptions().get(name))
+def _described(name: str, annotation: Any, **schema: Any) -> Any:
+    """A key that describes itself as its field of `TrialConfig` does."""
+    return annotation, Field(default=None, description=descriptions().get(name), json_schema_extra=schema)
+
+
+def _default(name: str) -> Any:
+    """The value of a trial that the file leaves open; None: there is none, or it is the sweep's own."""
+    default = TrialConfig.__dataclass_fields__[name].default
+    return None if default is MISSING or name == "seed" else default
 
 
 UNITS = {"tokens": "token", "flops": "FLOP", "seconds": "second of training"}
@@ -230,7 +238,7 @@ TRIAL_KEYS: dict[str, Any] = {
         axis: (Plain | None, Field(default=None, gt=0, description=f"Budget of a full trial. [{UNITS[axis]}]"))
         for axis in AXES
     },
-    **{name: _described(name, _trial_value(name)) for name in (*SHAPE, *EVALUATION, *RECIPE)},
+    **{name: _described(name, _trial_value(name), default=_default(name)) for name in (*SHAPE, *EVALUATION, *RECIPE)},
 }
 PARAMETER_KEYS: dict[str, Any] = {name: _described(name, Parameter | None) for name in SEARCHABLE}
 Parameters = create_model(
