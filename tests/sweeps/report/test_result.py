@@ -74,3 +74,17 @@ def test_an_exhausted_space_is_said() -> None:
 
     assert "All 1 configurations of the space have been tried; run_cap 4 is more." in said([RESULT], parameters=one)
     assert "have been tried" not in said([RESULT])
+
+
+def test_everything_that_is_searched_has_a_column() -> None:
+    parameters = {**minimal()["parameters"], "learning_rate": {"min": 1e-4, "max": 1e-2}, "seed": {"values": [0, 1]}}
+    heading, row, *_ = said([RESULT], parameters=parameters).splitlines()
+
+    assert heading.split()[:6] == ["trial", "depth", "width", "heads", "learning_rate", "seed"]
+    assert row.split()[:6] == ["0000", "2", "32", "4", "0.002", "0"]
+
+
+def test_a_searched_scale_of_rates_is_said() -> None:
+    parameters = {**minimal()["parameters"], "scale_learning_rate": {"values": [True, False]}}
+
+    assert "whether learning rates are scaled by width is searched." in said([RESULT], parameters=parameters)
