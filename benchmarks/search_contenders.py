@@ -26,8 +26,8 @@ from sweeps.policy.halving import Ranking
 from sweeps.policy.policy import Policy
 from sweeps.policy.verdicts import Decision, Verdict
 from sweeps.record.study import DIVERGED_LOSS
+from sweeps.spec.recipe import Assignment
 from sweeps.spec.schema import Spec, Stopping
-from sweeps.spec.space import Assignment
 from sweeps.trials import Trials
 
 KEPT = 3

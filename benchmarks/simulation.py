@@ -18,8 +18,8 @@ from sweeps.machines.replay import Record, Table
 from sweeps.machines.simulated import Clock, Machine, metrics_of
 from sweeps.policy.policy import Policy
 from sweeps.policy.verdicts import Decision, Done, Resume, Start, Verdict
+from sweeps.spec.recipe import Assignment
 from sweeps.spec.schema import Spec
-from sweeps.spec.space import Assignment
 from sweeps.sweep import Sweep
 from sweeps.trials import Trial, Trials
 from tinystories.metrics import Metrics

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args, get_type_hints
 
-from sweeps.spec.space import Assignment
+from sweeps.spec.recipe import Assignment
 from tinystories.metrics import Metrics
 
 Stage = Literal["search", "confirm"]

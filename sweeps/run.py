@@ -117,6 +117,8 @@ def _prepare(options: argparse.Namespace, stack: ExitStack) -> Session | int:
     """
     limits = _limits(options)
     spec, raw = load.load(options.spec, options.set, name=options.name, trials=options.trials)
+    if spec.notes:
+        print(f"{options.spec.name}: {'; '.join(spec.notes)}.", file=sys.stderr)
     vocabulary = vocab_size(spec.data)
     spec = spec.for_vocabulary(vocabulary)
     size.steps(spec.largest_trial(vocabulary), vocabulary)  # refuses a budget that is too short

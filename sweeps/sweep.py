@@ -34,8 +34,8 @@ from sweeps.record.folder import RunFolder
 from sweeps.record.record import Record
 from sweeps.record.rows import Rows
 from sweeps.record.spending import Meter
+from sweeps.spec.recipe import Assignment
 from sweeps.spec.schema import Spec
-from sweeps.spec.space import Assignment
 from sweeps.trials import Trial, Trials, front, ranked
 from tinystories.metrics import Metrics
 

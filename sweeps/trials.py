@@ -26,7 +26,7 @@ from sweeps.events import (
     Substituted,
     TrialEvent,
 )
-from sweeps.spec.space import Assignment
+from sweeps.spec.recipe import Assignment
 from tinystories.metrics import Metrics
 
 Item = TypeVar("Item")

@@ -16,7 +16,7 @@ from simulation import Contender, End, Simulation, Step, regret_at
 
 from sweeps.machines.replay import Record
 from sweeps.spec.load import parse
-from sweeps.spec.space import Assignment
+from sweeps.spec.recipe import Assignment
 
 TOKENS = 900.0
 

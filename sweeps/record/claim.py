@@ -5,7 +5,6 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from sweeps.record import software
 from sweeps.record.folder import RunFolder
 from sweeps.spec import load
 from sweeps.spec.corpus import Data
+from sweeps.spec.differences import differences
 from sweeps.spec.schema import Spec
 from tinystories import storage
 
@@ -60,12 +60,8 @@ def check_spec(folder: RunFolder, spec: Spec) -> None:
     changeable = FREE_TO_CHANGE
     if spec.axis == "seconds":  # a faster machine would train its trials for longer
         changeable = changeable - {"cpus_per_trial", "trials_per_gpu"}
-    for entry in fields(Spec):
-        old, new = getattr(earlier, entry.name), getattr(spec, entry.name)
-        if entry.name not in changeable and old != new:
-            raise ValueError(
-                f"{folder.root} holds another sweep: {entry.name} is {old} there and {new} here; give another --name"
-            )
+    if differing := differences(earlier, spec, free=changeable):
+        raise ValueError(f"{folder.root} holds another sweep: {'; '.join(differing)}; give another --name")
 
 
 def check_data(folder: RunFolder, data: Data) -> None:

@@ -24,8 +24,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from sweeps.events import Closed, Event, RunOpened, Spent
 from sweeps.record.rows import Rows
+from sweeps.spec.parameters import Choice, Range
 from sweeps.spec.schema import Spec
-from sweeps.spec.space import Choice, Range
 from sweeps.trials import State, Trial, Trials
 
 logger = logging.getLogger(__name__)
@@ -233,5 +233,7 @@ def _distribution(parameter: Choice | Range) -> BaseDistribution:
     if isinstance(parameter, Choice):
         return CategoricalDistribution(parameter.values)
     if parameter.integer:
-        return IntDistribution(int(parameter.low), int(parameter.high), log=parameter.log, step=parameter.step)
+        return IntDistribution(
+            int(parameter.low), int(parameter.high), log=parameter.log, step=int(parameter.step or 1)
+        )
     return FloatDistribution(parameter.low, parameter.high, log=parameter.log)

@@ -15,8 +15,8 @@ from rich.text import Text
 from sweeps.limits import SECONDS
 from sweeps.policy import stopping
 from sweeps.record.spending import Meter
+from sweeps.spec.recipe import SHAPE
 from sweeps.spec.schema import Spec
-from sweeps.spec.space import SHAPE
 from sweeps.sweep import Sweep
 from sweeps.trials import State, Trial, ranked
 
@@ -162,7 +162,7 @@ def live(console: Console, view: Callable[[], RenderableType]) -> Live:
 def budget(spec: Spec) -> str:
     """The budget of a trial in words."""
     unit = {"tokens": "tokens", "flops": "FLOPs", "seconds": "seconds"}[spec.axis]
-    return f"{spec.trials} trials of {number(spec.trial['budget'])} {unit}"
+    return f"{spec.trials} trials of {number(spec.budget)} {unit}"
 
 
 def number(value: float) -> str:

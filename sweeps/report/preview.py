@@ -17,8 +17,8 @@ from sweeps.record.folder import RunFolder
 from sweeps.record.tables import read_results
 from sweeps.report import live
 from sweeps.report.live import duration, number
+from sweeps.spec.recipe import Assignment
 from sweeps.spec.schema import Spec
-from sweeps.spec.space import Assignment
 from tinystories.config import TrialConfig
 from tinystories.models import size
 
@@ -88,7 +88,7 @@ def _first_proposals(spec: Spec) -> list[Assignment]:
 
 def _expectation(spec: Spec) -> str:
     """What the numbers of trials are, where they may come out otherwise."""
-    if spec.early_terminate and spec.early_terminate.type == "asha":
+    if spec.early_terminate and spec.early_terminate.type != "screen":
         more = "; with two objectives, some more" if spec.pareto else ""
         return f"Trials are those that ASHA is expected to let pass if they come in no order{more}. "
     if spec.early_terminate and spec.forecasts:

@@ -4,6 +4,7 @@ import math
 import os
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import get_args
 
 from rich.console import Console
@@ -15,23 +16,28 @@ from sweeps.record.folder import RunFolder
 from sweeps.record.tables import Result, Status, front, ranked, second_objective
 from sweeps.report.confirmed import Confirmed, confirmed, verdict
 from sweeps.report.live import COLOURS, number
+from sweeps.spec.recipe import SHAPE
 from sweeps.spec.schema import Objective, Spec
 
 LEADERS = 10
 """Rows of the leaderboard."""
 
 
-def leaderboard(best: Sequence[Result], price: Limits) -> Table:
-    """Trials in their order, the lowest loss in bold; fits into 80 columns."""
+def leaderboard(best: Sequence[Result], price: Limits, searched: Sequence[str] = ()) -> Table:
+    """Trials in their order, the lowest loss in bold; fits into 80 columns while only the shape is searched.
+
+    Args:
+        searched: names of the searched parameters, each of which has a column.
+    """
     cost = () if price.cost_per_hour is None else ("cost",)
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim")
-    headings = ("trial", "depth", "width", "heads", "params", "tokens", "val_loss", "val_bpb", "GPU-h", *cost, "status")
-    for heading in headings:
+    chosen = (*SHAPE, *(name for name in searched if name not in SHAPE))
+    for heading in ("trial", *chosen, "params", "tokens", "val_loss", "val_bpb", "GPU-h", *cost, "status"):
         table.add_column(heading, justify="left" if heading == "status" else "right", no_wrap=True)
     for result in best:
         table.add_row(
             result.trial_id,
-            *(str(getattr(result, name)) for name in ("depth", "width", "heads")),
+            *(_cell(result, name) for name in chosen),
             number(result.parameters),
             number(result.tokens),
             _loss(result.val_loss),
@@ -42,6 +48,12 @@ def leaderboard(best: Sequence[Result], price: Limits) -> Table:
             style="bold" if result is ranked(best)[0] else "",
         )
     return table
+
+
+def _cell(result: Result, name: str) -> str:
+    """A parameter's value; empty where the row has none."""
+    value = {**asdict(result), **getattr(result, "searched", {})}.get(name, "")
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def compromise(best: Sequence[Result], objective: Objective) -> str:
@@ -72,12 +84,13 @@ def confirmation(groups: Sequence[Confirmed]) -> Table:
     return table
 
 
-def conclusion(results: Sequence[Result]) -> str:
+def conclusion(results: Sequence[Result], *, replayed: bool = False) -> str:
     """The best shape, in one sentence."""
     search = [result for result in results if result.stage == "search"]
     leaders = ranked(search)
     if not leaders:
-        return "No trial gave a usable loss; see the error column of results.csv."
+        cause = "no recorded run has a finite one" if replayed else "see the error column of results.csv"
+        return f"No trial gave a usable loss; {cause}."
     best = leaders[0]
     statuses = Counter(result.status for result in search)
     ends = ", ".join(f"{statuses[status]} {status}" for status in get_args(Status) if statuses[status])
@@ -95,14 +108,16 @@ def _loss(value: float) -> str:
 def fairness(spec: Spec, *, replayed: bool) -> str:
     """How widths were given their learning rates, and what trials were compared at, in a sentence."""
     if replayed:
-        return f"Compared at equal {spec.trial['axis']}; learning rates as they were when the curves were recorded."
-    scaled = spec.trial.get("scale_learning_rate", True)
+        return f"Compared at equal {spec.axis}; learning rates as they were when the curves were recorded."
+    if "scale_learning_rate" in spec.space.parameters:
+        return f"Compared at equal {spec.axis}; whether learning rates are scaled by width is searched."
+    scaled = spec.trial.scale_learning_rate
     searched = spec.space.parameters.get("learning_rate")
     rate = "searched jointly with the shape" if searched else "one for all shapes"
     follows = "scaled by width" if scaled else "not scaled by width, so widths that it suits are favoured"
     if searched and not scaled:
         follows = "not scaled by width"
-    return f"Compared at equal {spec.trial['axis']}; learning rate {rate}, {follows}."
+    return f"Compared at equal {spec.axis}; learning rate {rate}, {follows}."
 
 
 def show_ranking(
@@ -112,8 +127,8 @@ def show_ranking(
     usable = bool(ranked(results))
     best = front(results, spec.pareto) if spec.pareto else ranked(results)[:LEADERS]
     if usable:
-        console.print(leaderboard(best, price))
-    console.print(conclusion(results), style="bold", soft_wrap=True)
+        console.print(leaderboard(best, price, tuple(spec.space.parameters)))
+    console.print(conclusion(results, replayed=replayed), style="bold", soft_wrap=True)
     if usable:
         console.print(fairness(spec, replayed=replayed), soft_wrap=True)
     searched = sum(result.stage == "search" for result in results)

@@ -41,3 +41,23 @@ def test_a_sweep_of_another_version_is_told_as_that(tmp_path: Path) -> None:
 
     with pytest.raises(ValueError, match=r"holds a sweep of another version .*'of old'.*; give another --name"):
         claim.check_spec(folder, load.parse(minimal()))
+
+
+def test_a_sweep_that_is_only_said_otherwise_goes_on(tmp_path: Path) -> None:
+    folder = begun(tmp_path, {"tokens": "20k"})
+
+    claim.check_spec(folder, load.parse(minimal(trial={"evaluations": 9, "tokens": 20_000, "seed": 0}, method="bayes")))
+
+
+def test_what_differs_is_told_in_words(tmp_path: Path) -> None:
+    folder = begun(tmp_path, {"tokens": "20k"})
+    other = minimal(
+        trial={"tokens": "40k"}, early_terminate={}, parameters={**minimal()["parameters"], "depth": {"values": [3]}}
+    )
+
+    with pytest.raises(
+        ValueError, match=r"holds another sweep: .*parameters.depth is 1, 2 there and 3 here; .*"
+    ) as caught:
+        claim.check_spec(folder, load.parse(other))
+    assert "trial.tokens is 20,000 there and 40,000 here" in str(caught.value)
+    assert not any(python in str(caught.value) for python in ("(", "{", "="))

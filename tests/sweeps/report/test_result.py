@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from sweeps.record.spending import Budget
+from sweeps.limits import Limits
 from sweeps.record.tables import Result
 from sweeps.report import result
 from sweeps.spec import load
@@ -16,7 +16,7 @@ from ..examples import RESULT, minimal
 
 def said(results: list[Result], price: Budget | None = None, **changes: Any) -> str:
     console = Console(record=True, width=100)
-    result.show_ranking(load.parse(minimal(**changes)), results, console, price or Budget())
+    result.show_ranking(load.parse(minimal(**changes)), results, console, price or Limits())
     return console.export_text()
 
 
@@ -25,7 +25,7 @@ def test_the_leaderboard_has_gpu_hours_and_the_cost_if_there_is_a_price() -> Non
 
     assert "1.5 " in said([result])
     assert "cost" not in said([result])
-    assert "3.00" in said([result], Budget(cost_per_hour=2.0))
+    assert "3.00" in said([result], Limits(cost_per_hour=2.0))
 
 
 @pytest.mark.parametrize(
@@ -74,3 +74,17 @@ def test_an_exhausted_space_is_said() -> None:
 
     assert "All 1 configurations of the space have been tried; run_cap 4 is more." in said([RESULT], parameters=one)
     assert "have been tried" not in said([RESULT])
+
+
+def test_everything_that_is_searched_has_a_column() -> None:
+    parameters = {**minimal()["parameters"], "learning_rate": {"min": 1e-4, "max": 1e-2}, "seed": {"values": [0, 1]}}
+    heading, row, *_ = said([RESULT], parameters=parameters).splitlines()
+
+    assert heading.split()[:6] == ["trial", "depth", "width", "heads", "learning_rate", "seed"]
+    assert row.split()[:6] == ["0000", "2", "32", "4", "0.002", "0"]
+
+
+def test_a_searched_scale_of_rates_is_said() -> None:
+    parameters = {**minimal()["parameters"], "scale_learning_rate": {"values": [True, False]}}
+
+    assert "whether learning rates are scaled by width is searched." in said([RESULT], parameters=parameters)
