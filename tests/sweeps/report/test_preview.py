@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from sweeps.policy.stopping import expected_to_continue
 from sweeps.limits import Limits
-from sweeps.record.tables import RunFolder, write_results
+from sweeps.policy.stopping import expected_to_continue
+from sweeps.record.folder import RunFolder
+from sweeps.record.tables import COLUMNS, line, result_line
 from sweeps.report import preview
 from sweeps.report.preview import Cost, parts
 from sweeps.spec import load
@@ -68,7 +69,9 @@ def test_a_trial_costs_what_its_budget_buys(
 def test_the_speed_of_trials_that_have_run_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     only = spec(run_cap=1, early_terminate=None, trial={"flops": 6e12})
-    write_results(RunFolder(tmp_path / "runs/tiny").results, [replace(RESULT, flops=1.5e12, seconds=3.0)])
+    results = RunFolder(tmp_path / "runs/tiny").results
+    results.parent.mkdir(parents=True)
+    results.write_text(line(COLUMNS) + result_line(replace(RESULT, flops=1.5e12, seconds=3.0)), encoding="utf-8")
     console = Console(record=True, width=120)
     preview.show(only, 300, console, price=Limits())
 

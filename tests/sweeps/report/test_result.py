@@ -14,7 +14,7 @@ from sweeps.spec import load
 from ..examples import RESULT, minimal
 
 
-def said(results: list[Result], price: Budget | None = None, **changes: Any) -> str:
+def said(results: list[Result], price: Limits | None = None, **changes: Any) -> str:
     console = Console(record=True, width=100)
     result.show_ranking(load.parse(minimal(**changes)), results, console, price or Limits())
     return console.export_text()
