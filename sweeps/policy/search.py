@@ -20,8 +20,8 @@ from optuna.trial import FixedTrial, FrozenTrial, Trial, TrialState, create_tria
 from sqlalchemy.exc import SQLAlchemyError
 from threadpoolctl import threadpool_limits
 
-from sweeps.policy.bayes import Bayes
 from sweeps.policy.candidates import Candidates
+from sweeps.policy.curve_surrogate import CurveSurrogate
 from sweeps.policy.halving import DIVERGED_LOSS
 from sweeps.policy.surrogate import Array
 from sweeps.record.tables import Stage, Status
@@ -102,8 +102,8 @@ class Search:
         seed = spec.seed + len(trials)
         self._random = random.Random(seed)
         self._study.sampler = TPESampler(seed=seed, constant_liar=True, n_startup_trials=0)  # asked by method tpe alone
-        self._candidates = Candidates(spec.space, self._random)
-        self._bayes = Bayes(spec.evaluations, spec.cooldown)
+        self._candidates = Candidates(spec.space)
+        self._bayes = CurveSurrogate(spec.evaluations, spec.cooldown)
         self._storage = self._study._storage
         self._ids: dict[str, int] = {}
         """Of trials in the storage, by the name that they have here."""
@@ -209,7 +209,7 @@ class Search:
             if assignment is not None and self._may_be_proposed(assignment) and not self._near_failure(assignment):
                 return self._asked(trial, self._with_own_seed(assignment))
             self._answer(trial, self._outcomes.get(self._key(assignment)) if assignment else None)
-        offered = self._candidates.offer(self._may_be_proposed, drawn=REDRAWS)
+        offered = self._candidates.offer(self._random, self._may_be_proposed, drawn=REDRAWS)
         return self._ask_for(next((other for other in offered if not self._near_failure(other)), offered[0]))
 
     def _near_failure(self, assignment: Assignment) -> bool:
@@ -227,11 +227,11 @@ class Search:
         return self._spec.repeats == "new_seed" or self._is_new(assignment)
 
     def _even(self) -> Assignment:
-        return self._candidates.offer(self._may_be_proposed, drawn=REDRAWS)[0]
+        return self._candidates.offer(self._random, self._may_be_proposed, drawn=REDRAWS)[0]
 
     def _promising(self) -> Assignment:
         best = self._bayes.best()
-        offered = self._candidates.offer(self._may_be_proposed, self._assignments[best] if best else None)
+        offered = self._candidates.offer(self._random, self._may_be_proposed, self._assignments[best] if best else None)
         return offered[self._bayes.choose(self._candidates.features(offered))]
 
     def _with_own_seed(self, assignment: Assignment) -> Assignment:
@@ -306,7 +306,7 @@ class Search:
 
         Optuna has no intermediate values where there are two objectives.
         """
-        if evaluation not in self._bayes.reported(trial_id):
+        if not self._bayes.has_reported(trial_id, evaluation):
             if not self._spec.pareto:
                 self._storage.set_trial_intermediate_value(self._ids[trial_id], evaluation, loss)
             self._learn(trial_id, evaluation, loss)

@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from sweeps.policy.bayes import ROWS, START, Bayes
+from sweeps.policy.curve_surrogate import START, CurveSurrogate
+from sweeps.policy.curves import ROWS
 from sweeps.policy.surrogate import Array, CurveModel
 
 
@@ -14,14 +15,14 @@ def loss_at(place: float, evaluation: int) -> float:
     return 2 + (place - 0.3) ** 2 + 1 / evaluation
 
 
-def told(places: list[float], evaluations: int = 9, length: int = 9) -> Bayes:
-    bayes = Bayes(evaluations, 0.0)
+def told(places: list[float], evaluations: int = 9, length: int = 9) -> CurveSurrogate:
+    surrogate = CurveSurrogate(evaluations, 0.0)
     for number, place in enumerate(places):
-        bayes.add(str(number), np.array([place]))
+        surrogate.add(str(number), np.array([place]))
         for evaluation in range(1, length + 1):
-            bayes.report(str(number), evaluation, loss_at(place, evaluation))
-        bayes.end(str(number))
-    return bayes
+            surrogate.report(str(number), evaluation, loss_at(place, evaluation))
+        surrogate.end(str(number))
+    return surrogate
 
 
 def grid(count: int = 101) -> Array:
@@ -30,101 +31,101 @@ def grid(count: int = 101) -> Array:
 
 def test_forecasts_are_losses_at_the_end() -> None:
     places = [0.0, 0.25, 0.5, 0.75, 1.0]
-    bayes = told(places)
-    bayes.add("begun", np.array([0.6]))
-    bayes.report("begun", 1, loss_at(0.6, 1))
+    surrogate = told(places)
+    surrogate.add("begun", np.array([0.6]))
+    surrogate.report("begun", 1, loss_at(0.6, 1))
 
-    assert bayes.forecast(["0", "begun"]) == pytest.approx([loss_at(0.0, 9), loss_at(0.6, 9)], abs=0.03)
+    assert surrogate.forecast(["0", "begun"]) == pytest.approx([loss_at(0.0, 9), loss_at(0.6, 9)], abs=0.03)
 
 
 def test_the_chance_to_end_best_follows_what_is_known() -> None:
-    bayes = told([0.1, 0.2, 0.4, 0.6, 0.8, 1.0])
+    surrogate = told([0.1, 0.2, 0.4, 0.6, 0.8, 1.0])
     for name, place in (("good", 0.3), ("bad", 0.9)):
-        bayes.add(name, np.array([place]))
-        bayes.report(name, 1, loss_at(place, 1))
+        surrogate.add(name, np.array([place]))
+        surrogate.report(name, 1, loss_at(place, 1))
 
-    assert bayes.chance_of_best("bad") < 0.1 < 0.3 < bayes.chance_of_best("good")
+    assert surrogate.chance_of_best("bad") < 0.1 < 0.3 < surrogate.chance_of_best("good")
     assert told([0.5]).chance_of_best("0") == 1
 
 
 def test_it_looks_where_losses_are_low() -> None:
-    bayes = told([0.0, 0.1, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0])
+    surrogate = told([0.0, 0.1, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0])
 
-    assert grid()[bayes.choose(grid())][0] == pytest.approx(0.3, abs=0.05)
-    assert bayes.best() in ("2", "3")
+    assert grid()[surrogate.choose(grid())][0] == pytest.approx(0.3, abs=0.05)
+    assert surrogate.best() in ("2", "3")
 
 
 def test_the_start_does_not_grow_with_the_workers() -> None:
     """However many trials run: once there are so many, the first result counts."""
-    bayes = Bayes(9, 0.0)
+    surrogate = CurveSurrogate(9, 0.0)
     for number in range(START + 1):
-        bayes.add(str(number), np.array([number / START]))
-        bayes.report(str(number), 1, loss_at(number / START, 1))
+        surrogate.add(str(number), np.array([number / START]))
+        surrogate.report(str(number), 1, loss_at(number / START, 1))
     near_far = np.array([[0.32], [0.8], [0.95]])
-    begun = Bayes(9, 0.0)
+    begun = CurveSurrogate(9, 0.0)
     begun.add("0", np.array([0.3]))
     begun.report("0", 1, 2.5)
 
     assert begun.choose(near_far) == 2
-    assert bayes.choose(near_far) == 0
+    assert surrogate.choose(near_far) == 0
 
 
 def test_running_trials_are_believed_so_that_parallel_proposals_spread() -> None:
-    bayes = Bayes(1, 0.0)
+    surrogate = CurveSurrogate(1, 0.0)
     for number, place in enumerate((0.0, 0.02, 0.04, 0.48, 0.5, 0.52, 0.96, 0.98, 1.0)):
-        bayes.add(str(number), np.array([place]))
-        bayes.report(str(number), 1, 2 + abs(math.sin(2 * math.pi * place)))
-        bayes.end(str(number))
+        surrogate.add(str(number), np.array([place]))
+        surrogate.report(str(number), 1, 2 + abs(math.sin(2 * math.pi * place)))
+        surrogate.end(str(number))
     gaps = np.array([[0.25], [0.75]])
-    first = bayes.choose(gaps)
-    bayes.add("running", gaps[first])
+    first = surrogate.choose(gaps)
+    surrogate.add("running", gaps[first])
 
-    assert bayes.choose(gaps) == 1 - first
+    assert surrogate.choose(gaps) == 1 - first
 
 
 def test_losses_that_part_late_are_forecast_as_they_are() -> None:
     """Alike at first and far apart at the end, no loss of the end is an outlier."""
-    bayes = Bayes(9, 0.0)
+    surrogate = CurveSurrogate(9, 0.0)
     finals = {str(number): 1.5 + 0.2 * number for number in range(START)}
     for trial_id, final in finals.items():
-        bayes.add(trial_id, np.array([(final - 1.5) / 1.4]))
+        surrogate.add(trial_id, np.array([(final - 1.5) / 1.4]))
         for evaluation in range(1, 10):
-            bayes.report(trial_id, evaluation, 4 + 0.001 * final + (final - 4) * math.log(evaluation) / math.log(9))
-        bayes.end(trial_id)
+            surrogate.report(trial_id, evaluation, 4 + 0.001 * final + (final - 4) * math.log(evaluation) / math.log(9))
+        surrogate.end(trial_id)
 
-    assert bayes.forecast(list(finals)) == pytest.approx(list(finals.values()), abs=0.05)
+    assert surrogate.forecast(list(finals)) == pytest.approx(list(finals.values()), abs=0.05)
 
 
 @pytest.mark.parametrize("diverged", [math.inf, 1e9])
 def test_a_diverged_trial_wrecks_no_forecast(diverged: float) -> None:
     places = [0.0, 0.2, 0.4, 0.6, 0.8]
-    bayes = told(places)
-    bayes.add("diverged", np.array([1.0]))
-    bayes.report("diverged", 2, diverged)
-    bayes.report("diverged", 9, diverged)
+    surrogate = told(places)
+    surrogate.add("diverged", np.array([1.0]))
+    surrogate.report("diverged", 2, diverged)
+    surrogate.report("diverged", 9, diverged)
     names = [str(number) for number in range(5)]
 
-    assert bayes.forecast(names) == pytest.approx([loss_at(place, 9) for place in places], abs=0.05)
-    assert bayes.forecast(["diverged"])[0] > max(bayes.forecast(names))
+    assert surrogate.forecast(names) == pytest.approx([loss_at(place, 9) for place in places], abs=0.05)
+    assert surrogate.forecast(["diverged"])[0] > max(surrogate.forecast(names))
 
 
 def test_nothing_but_divergence_leaves_the_search_spreading() -> None:
-    bayes = Bayes(9, 0.0)
+    surrogate = CurveSurrogate(9, 0.0)
     for number in range(2 * START):
-        bayes.add(str(number), np.array([number / START]))
-        bayes.report(str(number), 1, math.inf)
+        surrogate.add(str(number), np.array([number / START]))
+        surrogate.report(str(number), 1, math.inf)
 
-    assert bayes.best() is None
-    assert bayes.choose(grid()) in range(len(grid()))
+    assert surrogate.best() is None
+    assert surrogate.choose(grid()) in range(len(grid()))
     with pytest.raises(ValueError, match="no loss has been reported"):
-        bayes.forecast(["0"])
+        surrogate.forecast(["0"])
 
 
 def test_cost_is_bounded_however_many_trials_there_were(monkeypatch: pytest.MonkeyPatch) -> None:
     rows: list[int] = []
     monkeypatch.setattr(CurveModel, "objective", lambda self, theta: (rows.append(self.rows), (0.0, 0 * theta))[1])
-    bayes = told(list(np.linspace(0, 1, ROWS)), length=4)
-    bayes.forecast(["0", str(ROWS - 1)])
+    surrogate = told(list(np.linspace(0, 1, ROWS)), length=4)
+    surrogate.forecast(["0", str(ROWS - 1)])
 
     assert ROWS - 3 < max(rows) <= ROWS
 
@@ -132,7 +133,7 @@ def test_cost_is_bounded_however_many_trials_there_were(monkeypatch: pytest.Monk
 def test_the_order_of_arrival_of_reports_does_not_matter() -> None:
     """A restart reads trial by trial what came evaluation by evaluation."""
     places = [0.0, 0.3, 0.6, 0.9]
-    live = Bayes(9, 0.0)
+    live = CurveSurrogate(9, 0.0)
     for number, place in enumerate(places):
         live.add(str(number), np.array([place]))
     for evaluation in range(1, 5):
@@ -146,23 +147,23 @@ def test_the_order_of_arrival_of_reports_does_not_matter() -> None:
 
 
 def test_many_running_trials_leave_the_ended_ones_their_rows() -> None:
-    bayes = told([number / 40 for number in range(40)])
+    surrogate = told([number / 40 for number in range(40)])
     for number in range(200):
-        bayes.add(f"running {number}", np.array([number / 200]))
+        surrogate.add(f"running {number}", np.array([number / 200]))
         for evaluation in (1, 2, 3):
-            bayes.report(f"running {number}", evaluation, loss_at(number / 200, evaluation))
-    bayes.best()
+            surrogate.report(f"running {number}", evaluation, loss_at(number / 200, evaluation))
+    surrogate.best()
 
-    kept = set(bayes._curve)
+    kept = set(surrogate._curve)
     assert {str(number) for number in range(40)} <= kept
     assert "running 199" in kept, "the one that has just reported"
 
 
 def test_failures_in_great_number_do_not_crowd_out_the_only_loss() -> None:
-    bayes = told([0.5])
+    surrogate = told([0.5])
     for number in range(400):
-        bayes.add(f"failed {number}", np.array([0.1]))
-        bayes.report(f"failed {number}", 9, math.inf)
-        bayes.end(f"failed {number}")
+        surrogate.add(f"failed {number}", np.array([0.1]))
+        surrogate.report(f"failed {number}", 9, math.inf)
+        surrogate.end(f"failed {number}")
 
-    assert bayes.best() == "0"
+    assert surrogate.best() == "0"
