@@ -14,6 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from sweeps.policy.candidates import DRAWN, NEAR, Near
 from sweeps.policy.curve_surrogate import CurveSurrogate
+from sweeps.policy.parameters import ordered
 from sweeps.policy.surrogate import Array
 from sweeps.spec.space import Even, Suggester
 
@@ -77,11 +78,18 @@ class CurveSampler(BaseSampler):
         }
         surrogate = self._surrogate(list(known.values()), study.direction, search_space)
         best = surrogate.best()
+        offered = self._offer(
+            search_space, [other.params for other in known.values()], known[best].params if best else None
+        )
+        return offered[surrogate.choose(_features(offered, search_space))]
+
+    def _offer(self, search_space: Searched, tried: Sequence[Parameters], best: Parameters | None) -> list[Parameters]:
+        """Configurations that were not tried, if there are any, evenly drawn ones first."""
         offered = [_draw(Even(self._random), search_space) for _ in range(DRAWN)]
         if best:
-            near = Near(self._random, known[best].params)
-            offered += [_draw(near, search_space) for _ in range(NEAR)]
-        return offered[surrogate.choose(_features(offered, search_space))]
+            offered += [_draw(Near(self._random, best), search_space) for _ in range(NEAR)]
+        known = {tuple(parameters[name] for name in search_space) for parameters in tried}
+        return [drawn for drawn in offered if tuple(drawn.values()) not in known] or offered
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
@@ -131,8 +139,8 @@ def _one(source: Suggester, name: str, distribution: BaseDistribution) -> Any:
     if isinstance(distribution, CategoricalDistribution):
         return source.suggest_categorical(name, distribution.choices)
     if isinstance(distribution, IntDistribution):
-        low, high, step = distribution.low, distribution.high, distribution.step
-        return source.suggest_int(name, low, high, step=step, log=distribution.log)
+        whole = distribution
+        return source.suggest_int(name, whole.low, whole.high, step=whole.step, log=whole.log)
     assert isinstance(distribution, FloatDistribution)
     low, high = distribution.low, distribution.high
     if distribution.step is None:
@@ -156,8 +164,7 @@ def _columns(value: Any, distribution: BaseDistribution) -> list[float]:
         choices = distribution.choices
         if not all(isinstance(choice, int | float) for choice in choices):
             return [float(value == choice) for choice in choices]
-        ordered = sorted(choices)
-        return [ordered.index(value) / (len(ordered) - 1)]
+        return [ordered(choices).index(value) / (len(choices) - 1)]
     assert isinstance(distribution, IntDistribution | FloatDistribution)
     if distribution.log:
         return [math.log(value / distribution.low) / math.log(distribution.high / distribution.low)]

@@ -12,8 +12,11 @@ from typing import Any
 
 import optuna
 from optuna.samplers import BaseSampler
+from optuna.study import StudyDirection
 
+from sweeps.policy.parameters import Numbers
 from sweeps.spec.schema import Spec
+from sweeps.spec.space import Suggester
 
 OWN = ("bayes", "random", "grid")
 """Methods of this project, which need no study."""
@@ -54,6 +57,10 @@ class Sampler:
         seeded = {"seed": seed} if "seed" in _parameters(self.kind) else {}
         with quiet():
             return self.kind(**self.arguments, **seeded)
+
+    def reader(self, trial: optuna.Trial) -> Suggester:
+        """What a space asks for a configuration."""
+        return Numbers(trial) if self.numbers else trial
 
 
 def _builtin(name: str, arguments: Mapping[str, Any]) -> Sampler | None:
@@ -133,6 +140,7 @@ def check(spec: Spec) -> None:
             "leave early_terminate out, or use bayes, random, grid, tpe or qmc"
         )
     _check_arguments(sampler)
+    _check_question(spec, sampler)
 
 
 def _check_own(spec: Spec, arguments: Mapping[str, Any]) -> None:
@@ -166,6 +174,21 @@ def _check_arguments(sampler: Sampler) -> None:
         sampler.make(seed=0)
     except Exception as error:  # a constructor may raise anything, as it is anyone's
         raise ValueError(f"sampler {dict(sampler.arguments)}: {_line(error)}") from error
+
+
+def _check_question(spec: Spec, sampler: Sampler) -> None:
+    """By asking twice: some learn only then what they are asked for, and how many objectives there are."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    objectives = 2 if spec.pareto else 1
+    try:
+        with quiet():
+            study = optuna.create_study(directions=[StudyDirection.MINIMIZE] * objectives, sampler=sampler.make(seed=0))
+            for _ in range(2):
+                trial = study.ask()
+                spec.space.draw(sampler.reader(trial))
+                study.tell(trial, [1.0] * objectives)
+    except Exception as error:  # as above
+        raise ValueError(f"method {sampler.name} cannot search this: {_line(error)}") from error
 
 
 def _parameters(kind: type[BaseSampler]) -> Mapping[str, inspect.Parameter]:

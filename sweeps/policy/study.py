@@ -2,15 +2,16 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import optuna
 from optuna.study import StudyDirection
 from optuna.trial import Trial, TrialState
 
+from sweeps.policy.parameters import Written
 from sweeps.policy.samplers import Sampler, quiet
 from sweeps.spec.schema import Spec
-from sweeps.spec.space import Assignment, Suggester
+from sweeps.spec.space import Assignment
 
 End = Literal["paused", "stopped", "completed", "failed", "diverged", "abandoned"]
 """What becomes of a trial."""
@@ -57,15 +58,12 @@ class MemoryStudy:
             self._study.sampler = self._sampler.make(seed)
         with quiet():
             trial = self._study.ask()
-            drawn = self._space.draw(self._reader(trial))
+            drawn = self._space.draw(self._sampler.reader(trial))
         if drawn is not None and self._sampler.stateful:
             self._asked = trial, drawn
         else:
             self._study.tell(trial, state=TrialState.FAIL)
         return drawn
-
-    def _reader(self, trial: Trial) -> Suggester:
-        return Numbers(trial) if self._sampler.numbers else trial
 
     def _drop_asked(self) -> None:
         if self._asked:
@@ -94,7 +92,7 @@ class MemoryStudy:
         self._study.enqueue_trial(written.parameters)
         with quiet():
             trial = self._study.ask()
-            drawn = self._space.draw(self._reader(trial))
+            drawn = self._space.draw(self._sampler.reader(trial))
         assert drawn == searched
         return trial
 
@@ -121,67 +119,3 @@ class MemoryStudy:
             return list(values)
         others = list(values or ())[1:]
         return [self._sampler.worst, *others] if state == "diverged" and len(others) + 1 == self._objectives else None
-
-
-class Numbers:
-    """Asks a trial for numbers where a space asks for one of a list, for samplers that know no other.
-
-    Of ordered numbers it asks for the place in their list; of those that depend on another parameter (`heads@128`) for
-    a share of the list that is allowed there, so that all trials have the same parameters.
-
-    Args:
-        trial: answers.
-    """
-
-    def __init__(self, trial: Suggester) -> None:
-        self._trial = trial
-        self.suggest_int = trial.suggest_int
-        self.suggest_float = trial.suggest_float
-
-    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
-        """One of the choices."""
-        name, conditional, _ = name.partition("@")
-        ordered = _ordered(choices)
-        if conditional:
-            return ordered[min(int(self._trial.suggest_float(name, 0.0, 1.0) * len(ordered)), len(ordered) - 1)]
-        return ordered[self._trial.suggest_int(name, 0, len(ordered) - 1)]
-
-
-class Written:
-    """Answers a space with a known configuration, and notes the parameters that a study's trial has for it.
-
-    Args:
-        assignment: the configuration.
-        numbers: whether the study is asked through `Numbers`.
-    """
-
-    def __init__(self, assignment: Assignment, *, numbers: bool) -> None:
-        self._assignment = assignment
-        self._numbers = numbers
-        self.parameters: dict[str, Any] = {}
-
-    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
-        """The configuration's own."""
-        plain, conditional, _ = name.partition("@")
-        value = self._assignment[plain]
-        place = _ordered(choices).index(value)
-        if not self._numbers:
-            self.parameters[name] = value
-        else:
-            self.parameters[plain] = (place + 0.5) / len(choices) if conditional else place
-        return value
-
-    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
-        """The configuration's own."""
-        self.parameters[name] = self._assignment[name]
-        return int(self._assignment[name])
-
-    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
-        """The configuration's own."""
-        self.parameters[name] = self._assignment[name]
-        return self._assignment[name]
-
-
-def _ordered(choices: Sequence[Any]) -> list[Any]:
-    """Numbers by their size, others as they are listed."""
-    return sorted(choices) if all(isinstance(choice, int | float) for choice in choices) else list(choices)
