@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtr
 from threadpoolctl import ThreadpoolController
 
 from sweeps.policy.curves import Curves, Reported, Standard
@@ -96,7 +96,7 @@ class CurveSurrogate:
         mean, covariance = self._finals([trial_id, *others], None)
         best = int(mean[1:].argmin()) + 1
         variance = covariance[0, 0] + covariance[best, best] - 2 * covariance[0, best]
-        return float(norm.cdf((mean[best] - mean[0]) / math.sqrt(max(variance, 1e-9))))
+        return float(ndtr((mean[best] - mean[0]) / math.sqrt(max(variance, 1e-9))))
 
     def best(self) -> str | None:
         """The trial of the lowest forecast; None as long as no finite loss is known."""
@@ -132,7 +132,7 @@ class CurveSurrogate:
             variance = np.diag(covariance)[count:] - (outer * np.linalg.solve(inner, outer)).sum(axis=0)
         deviation = np.sqrt(np.maximum(variance, 1e-9))
         gain = (mean[:count].min() - mean[count:]) / deviation
-        return int(np.argmax(deviation * (gain * norm.cdf(gain) + norm.pdf(gain))))
+        return int(np.argmax(deviation * (gain * ndtr(gain) + np.exp(-(gain**2) / 2) / math.sqrt(2 * math.pi))))
 
     def _farthest(self, candidates: Array) -> int:
         if not self._curves.trials:

@@ -3,6 +3,7 @@
 import math
 import random
 import statistics
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -92,6 +93,22 @@ def test_a_replay_goes_on_as_the_search_would_have(method: str) -> None:
         if proposal and int(arguments[0]) % 7 == 6:
             assert replayed.propose() == replayed.propose() == proposal
         getattr(replayed, name)(*arguments)
+
+
+def test_a_long_journal_is_replayed_in_no_time() -> None:
+    wanted = spec(parameters=LARGE)
+    rng = random.Random(0)
+    history = [(str(number), wanted.space.sample(rng)) for number in range(5000)]
+    proposals = Proposals(wanted)
+    started = time.process_time()
+    for name, assignment in history:
+        proposals.begin(name, assignment)
+        for evaluation in range(1, 10):
+            proposals.report(name, evaluation, loss_of(assignment, evaluation))
+        proposals.end(name, "completed", [loss_of(assignment, 9)])
+
+    assert time.process_time() - started < 1.5
+    assert proposals.propose() not in [assignment for _, assignment in history]
 
 
 @pytest.mark.parametrize("method", ["bayes", "random", "tpe", "gp"])

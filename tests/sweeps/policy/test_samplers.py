@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from sweeps.policy.proposals import Proposals
-from sweeps.policy.samplers import WORST, check
+from sweeps.policy.samplers import check
 
 from .methods import BUILTIN, IMPORTED, ONE_SHAPE, RATE, spec, train
 
@@ -131,30 +131,6 @@ def test_a_sampler_of_ones_own_is_taken_with_its_arguments(own_samplers: ModuleT
         check(spec(method, sampler={"fear": 2}))
     with pytest.raises(ValueError, match="missing 1 required keyword-only argument: 'courage'"):
         check(spec(method))
-
-
-def test_optuna_hears_the_truth_about_every_attempt(own_samplers: ModuleType) -> None:
-    proposals = Proposals(spec("own_samplers:Listener"))
-    for number in range(4):
-        proposals.begin(str(number), proposals.propose())
-        proposals.report(str(number), 1, 3.0)
-    proposals.report("1", 2, float("nan"))
-    proposals.end("0", "paused")
-    proposals.end("1", "diverged")
-    proposals.end("2", "failed")
-    proposals.end("3", "abandoned")
-    proposals.resume("0")
-    proposals.report("0", 2, 2.5)
-    proposals.end("0", "completed", [2.5])
-
-    repeated = ("FAIL", None, {})
-    assert [heard for heard in own_samplers.Listener.heard if heard != repeated] == [
-        ("PRUNED", [3.0], {1: 3.0}),
-        ("COMPLETE", [WORST], {1: 3.0}),
-        ("FAIL", None, {1: 3.0}),
-        ("FAIL", None, {1: 3.0}),
-        ("COMPLETE", [2.5], {1: 3.0, 2: 2.5}),
-    ]
 
 
 def test_only_the_public_interface_of_optuna_is_used() -> None:
