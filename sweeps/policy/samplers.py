@@ -7,10 +7,11 @@ import math
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import optuna
+from optuna import samplers
 from optuna.samplers import BaseSampler
 from optuna.study import StudyDirection
 
@@ -34,8 +35,6 @@ STARTUP = 10
 class Sampler:
     """A sampler of Optuna, and what it can do."""
 
-    name: str
-    """As a sweep file has it."""
     kind: type[BaseSampler]
     stateful: bool = True
     """Whether one instance must hear of all trials in turn; otherwise each proposal gets a fresh one."""
@@ -50,7 +49,15 @@ class Sampler:
     startup: int = 0
     """Trials that are drawn evenly before it is asked."""
     arguments: Mapping[str, Any] = field(default_factory=dict)
-    """Of its constructor, besides the seed."""
+    """Those of its constructor, besides the seed."""
+
+    def with_arguments(self, arguments: Mapping[str, Any]) -> "Sampler":
+        """This sampler, with arguments of its constructor besides the seed."""
+        pruned = self.pruned or bool(arguments.get("consider_pruned_trials"))
+        if not self.startup:
+            return replace(self, arguments=arguments, pruned=pruned)
+        startup = arguments.get("n_startup_trials", self.startup)
+        return replace(self, arguments={**arguments, "n_startup_trials": 0}, pruned=pruned, startup=startup)
 
     def make(self, seed: int) -> BaseSampler:
         """An instance."""
@@ -63,31 +70,16 @@ class Sampler:
         return Numbers(trial) if self.numbers else trial
 
 
-def _builtin(name: str, arguments: Mapping[str, Any]) -> Sampler | None:
-    """Of Optuna 5: what its documentation and its code say of each."""
-    samplers = optuna.samplers
-    match name:
-        case "tpe":
-            startup = arguments.get("n_startup_trials", STARTUP)
-            given = {"constant_liar": True, **arguments, "n_startup_trials": 0}
-            return Sampler(name=name, kind=samplers.TPESampler, stateful=False, startup=startup, arguments=given)
-        case "gp":  # a Gaussian process is fitted to the values, where it takes an infinite one for the worst
-            limits: dict[str, Any] = {"stateful": False, "numbers": True, "pruned": False, "worst": math.inf}
-            return Sampler(name=name, kind=samplers.GPSampler, **limits, arguments=arguments)
-        case "cmaes":
-            limits = {"numbers": True, "objectives": 1, "pruned": bool(arguments.get("consider_pruned_trials"))}
-            return Sampler(name=name, kind=samplers.CmaEsSampler, **limits, arguments=arguments)
-        case "qmc":
-            return Sampler(name=name, kind=samplers.QMCSampler, numbers=True, arguments=arguments)
-        case "nsga2":
-            return Sampler(name=name, kind=samplers.NSGAIISampler, pruned=False, arguments=arguments)
-        case "nsga3":
-            return Sampler(name=name, kind=samplers.NSGAIIISampler, pruned=False, arguments=arguments)
-    return None
-
-
-BUILTIN = ("tpe", "gp", "cmaes", "qmc", "nsga2", "nsga3")
-"""Names of Optuna's samplers."""
+BUILTIN = {
+    "tpe": Sampler(kind=samplers.TPESampler, stateful=False, startup=STARTUP),
+    # It is fitted to the values themselves, and takes an infinite one for the worst that is finite.
+    "gp": Sampler(kind=samplers.GPSampler, stateful=False, numbers=True, pruned=False, worst=math.inf),
+    "cmaes": Sampler(kind=samplers.CmaEsSampler, numbers=True, objectives=1, pruned=False),
+    "qmc": Sampler(kind=samplers.QMCSampler, numbers=True),
+    "nsga2": Sampler(kind=samplers.NSGAIISampler, pruned=False),
+    "nsga3": Sampler(kind=samplers.NSGAIIISampler, pruned=False),
+}
+"""Optuna's samplers by name, and what they can do as version 5 has them."""
 PACKAGES = {"gp": "torch", "cmaes": "cmaes"}
 """What some of them import when they are asked."""
 
@@ -98,10 +90,8 @@ def find(spec: Spec) -> Sampler:
     Raises:
         ValueError: there is none of that name.
     """
-    arguments: Mapping[str, Any] = getattr(spec, "sampler", {})
-    if sampler := _builtin(spec.method, arguments):
-        return sampler
-    return Sampler(name=spec.method, kind=_imported(spec.method), arguments=arguments)
+    sampler = BUILTIN.get(spec.method) or Sampler(kind=_imported(spec.method))
+    return sampler.with_arguments(getattr(spec, "sampler", {}))
 
 
 def _imported(name: str) -> type[BaseSampler]:
@@ -188,7 +178,7 @@ def _check_question(spec: Spec, sampler: Sampler) -> None:
                 spec.space.draw(sampler.reader(trial))
                 study.tell(trial, [1.0] * objectives)
     except Exception as error:  # as above
-        raise ValueError(f"method {sampler.name} cannot search this: {_line(error)}") from error
+        raise ValueError(f"method {spec.method} cannot search this: {_line(error)}") from error
 
 
 def _parameters(kind: type[BaseSampler]) -> Mapping[str, inspect.Parameter]:
