@@ -94,16 +94,17 @@ class CurveSampler(BaseSampler):
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        """An even draw."""
+        """Draw evenly what the surrogate knows nothing of."""
         return _draw(Even(self._random), {param_name: param_distribution})[param_name]
 
     def _surrogate(
         self, trials: Sequence[FrozenTrial], direction: StudyDirection, search_space: Searched
     ) -> CurveSurrogate:
-        """Told of all trials, oldest first."""
+        """A surrogate that was told of all trials, oldest first."""
         sign = -1.0 if direction == StudyDirection.MAXIMIZE else 1.0
         curves = [{at: sign * value for at, value in self._curve(trial)} for trial in trials]
-        logarithmic = sign > 0 and all(value > 0 for curve in curves for value in curve.values())
+        numbers = [value for curve in curves for value in curve.values() if math.isfinite(value)]
+        logarithmic = sign > 0 and min(numbers, default=1.0) > 0
         surrogate = CurveSurrogate(self._evaluations, self._cooldown, logarithmic=logarithmic)
         places = _features([trial.params for trial in trials], search_space)
         for trial, curve, place in zip(trials, curves, places, strict=True):

@@ -46,7 +46,7 @@ class CurveSurrogate:
         self._standard: Standard | None = None
         self._model: CurveModel | None = None
         self._index: dict[str, int] = {}
-        """Of the curves in the model."""
+        """Places of trials among the curves in the model."""
         self._stale = False
 
     def add(self, trial_id: str, features: Array) -> None:

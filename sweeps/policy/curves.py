@@ -143,7 +143,7 @@ class Standard:
 
     @classmethod
     def of(cls, trials: Iterable[Reported]) -> "Standard":
-        """That of some trials, at least one of which has a finite loss."""
+        """The standard of some trials, at least one of which has a finite loss."""
         columns: dict[int, list[float]] = {}
         for trial in trials:
             for at, value in trial.losses.items():

@@ -123,7 +123,9 @@ def check(spec: Spec) -> None:
     if package and importlib.util.find_spec(package) is None:
         raise ValueError(f"method {spec.method} needs the package {package}: pip install {package}")
     if spec.pareto and sampler.objectives < 2:
-        raise ValueError(f"method {spec.method} knows one objective; with pareto {spec.pareto}, allowed: {_two()}")
+        raise ValueError(
+            f"method {spec.method} knows one objective; with pareto {spec.pareto}, allowed: {TWO_OBJECTIVES}"
+        )
     if spec.early_terminate and not sampler.pruned:
         raise ValueError(
             f"method {spec.method} learns from completed trials alone, and early_terminate stops most of them; "
@@ -137,18 +139,19 @@ def _check_own(spec: Spec, arguments: Mapping[str, Any]) -> None:
     if arguments:
         raise ValueError(f"sampler {dict(arguments)}: method {spec.method} takes no arguments; leave sampler out")
     if spec.method == "bayes" and spec.pareto:
-        raise ValueError(f"method bayes knows one objective; with pareto {spec.pareto}, allowed: {_two()}")
+        _refuse_two_objectives(spec)
     if spec.method == "grid" and math.isinf(spec.space.size):
         endless = [name for name, parameter in spec.space.parameters.items() if math.isinf(parameter.count)]
         raise ValueError(f"method grid: {endless[0]} has no end of values; list them under values, or use random")
 
 
-def _two() -> str:
-    return "random, grid, tpe, gp, qmc, nsga2, nsga3"
+def _refuse_two_objectives(spec: Spec) -> None:
+    allowed = "random, grid, tpe, gp, qmc, nsga2, nsga3"
+    raise ValueError(f"method {spec.method} knows one objective; with pareto {spec.pareto}, allowed: {allowed}")
 
 
 def _check_arguments(sampler: Sampler) -> None:
-    """By their names, then by making one."""
+    """Refuse arguments that a sampler does not have, or does not take."""
     parameters = _parameters(sampler.kind)
     if "seed" in sampler.arguments:
         raise ValueError("sampler.seed: all draws follow from the sweep's own seed; set that instead")
@@ -167,7 +170,7 @@ def _check_arguments(sampler: Sampler) -> None:
 
 
 def _check_question(spec: Spec, sampler: Sampler) -> None:
-    """By asking twice: some learn only then what they are asked for, and how many objectives there are."""
+    """Ask it twice: some samplers refuse only then what they are asked for, or a second objective."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     objectives = 2 if spec.pareto else 1
     try:
@@ -177,7 +180,7 @@ def _check_question(spec: Spec, sampler: Sampler) -> None:
                 trial = study.ask()
                 spec.space.draw(sampler.reader(trial))
                 study.tell(trial, [1.0] * objectives)
-    except Exception as error:  # as above
+    except Exception as error:  # a sampler may raise anything, too
         raise ValueError(f"method {spec.method} cannot search this: {_line(error)}") from error
 
 

@@ -28,7 +28,7 @@ class Tried:
         self._trials: dict[Key, list[str]] = defaultdict(list)
 
     def _key(self, assignment: Assignment) -> Key:
-        """Without the seed, unless it is searched."""
+        """Leave the seed out, unless it is searched."""
         return tuple(assignment[name] for name in self._names)
 
     def add(self, trial_id: str, assignment: Assignment) -> None:
