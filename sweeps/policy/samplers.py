@@ -123,9 +123,7 @@ def check(spec: Spec) -> None:
     if package and importlib.util.find_spec(package) is None:
         raise ValueError(f"method {spec.method} needs the package {package}: pip install {package}")
     if spec.pareto and sampler.objectives < 2:
-        raise ValueError(
-            f"method {spec.method} knows one objective; with pareto {spec.pareto}, allowed: {TWO_OBJECTIVES}"
-        )
+        _refuse_two_objectives(spec)
     if spec.early_terminate and not sampler.pruned:
         raise ValueError(
             f"method {spec.method} learns from completed trials alone, and early_terminate stops most of them; "
