@@ -144,15 +144,14 @@ def opened(wanted: str) -> Iterator[DataSet]:
     quiet()
     datasets.config.STREAMING_READ_MAX_RETRIES = datasets.config.STREAMING_OPEN_MAX_RETRIES = RETRIES
     name, config = _parse(wanted)
-    with tempfile.TemporaryDirectory() as view:
+    with tempfile.TemporaryDirectory() as scratch:
         with named(wanted):
             if not os.path.isdir(name):
-                data_set = _from_hub(name, config)
+                data_set = _from_hub(name, config, Path(scratch))
             elif _is_saved(Path(name)):
                 data_set = _from_saved(Path(name))
             else:
-                _mirror(Path(name), Path(view))
-                data_set = _from_folder(Path(name), Path(view), config)
+                data_set = _from_folder(Path(name), config, Path(scratch))
         yield data_set
 
 
@@ -162,19 +161,21 @@ def _parse(wanted: str) -> tuple[str, str | None]:
     return (name, config) if colon and not os.path.isdir(wanted) else (wanted, None)
 
 
-def _from_hub(name: str, config: str | None) -> DataSet:
+def _from_hub(name: str, config: str | None, scratch: Path) -> DataSet:
     from datasets import load_dataset_builder
 
-    builder = load_dataset_builder(name, config)
+    builder = load_dataset_builder(name, config, cache_dir=str(scratch))
     revision = builder.base_path.partition("@")[2]
     origin = {"revision": revision}
     return _built(builder, f"{name}:{config}" if config else name, origin, published_card(name, revision=revision))
 
 
-def _from_folder(folder: Path, view: Path, config: str | None) -> DataSet:
+def _from_folder(folder: Path, config: str | None, scratch: Path) -> DataSet:
     from datasets import load_dataset_builder
 
-    builder = load_dataset_builder(str(view), config)
+    view = scratch / "view"
+    _mirror(folder, view)
+    builder = load_dataset_builder(str(view), config, cache_dir=str(scratch / "cache"))
     name = f"{folder}:{config}" if config else str(folder)
     return _built(builder, name, _content(folder), read_card(folder / "README.md"))
 
@@ -229,6 +230,7 @@ def _content(folder: Path) -> dict[str, str]:
 
 def _mirror(folder: Path, view: Path) -> None:
     """Link all files of a folder into another; the library takes a `*` or `[` in a folder's name for a pattern."""
+    view.mkdir()
     for path in _files(folder):
         link = view / path.relative_to(folder)
         link.parent.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,6 @@
 """Makes a data folder: `python -m tinystories.data.make_dataset`. Stories in; tokens, tokenizer and figures out."""
 
 import argparse
-import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -19,7 +18,7 @@ from tinystories.data.published import VERSIONS, Card, download, published_card
 from tinystories.data.readers import BLANK_LINE, Layout
 from tinystories.data.sources import BuiltIn, File, Source
 from tinystories.data.tokenizer import END_OF_TEXT, TokenizerSpec, parse_spec
-from tinystories.options import Parser, path
+from tinystories.options import Parser, location, path
 
 GPT_NEO = "EleutherAI/gpt-neo-125M"
 TINYSTORIES = "roneneldan/TinyStories"
@@ -87,6 +86,7 @@ def _parser() -> Parser:
     )
     source.add_argument(
         "--hub",
+        type=location,
         nargs="?",
         const=TINYSTORIES,
         metavar="NAME[:CONFIG]",
@@ -153,7 +153,7 @@ def _sources(options: argparse.Namespace, stack: ExitStack) -> tuple[list[Source
         paths = download(options.hub, VERSIONS[options.version], options.raw)
         train, valid = (_files([path], layout) for path in paths)
         return train, valid, published_card(options.hub)
-    data_set = stack.enter_context(hub.opened(os.path.expanduser(options.hub)))
+    data_set = stack.enter_context(hub.opened(options.hub))
     source = data_set.source(options.split, layout)
     held_out = data_set.validation(source)
     return [source], [held_out] if held_out else [], data_set.card

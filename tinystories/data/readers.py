@@ -159,7 +159,7 @@ def _content(path: Path, packed: bool, advance: Advance) -> Iterator[bytes]:
 def _decoded(path: Path, content: Iterable[bytes]) -> Iterator[str]:
     """Bytes as text with line feeds at the ends of lines, and without a byte-order mark."""
     decoder = codecs.getincrementaldecoder("utf-8")()
-    held, line, offset = "", 1, 0
+    held, line, offset, begun = "", 1, 0, False
     for chunk in chain(content, [b""]):
         waiting = len(decoder.getstate()[0])
         try:
@@ -168,7 +168,8 @@ def _decoded(path: Path, content: Iterable[bytes]) -> Iterator[str]:
             line += unix_line_ends(held + error.object[: error.start].decode()).count("\n")
             place = f"line {line}, byte {offset - waiting + error.start}"
             raise ValueError(f"{path}, {place}: not UTF-8 text") from None
-        text = text if offset else text.removeprefix("\ufeff")
+        text = text if begun else text.removeprefix("\ufeff")
+        begun = begun or bool(text)
         whole = text.rstrip("\r") if chunk else text  # a line feed may follow
         held = text[len(whole) :]
         text = unix_line_ends(whole)
