@@ -146,7 +146,7 @@ def _recipe(options: argparse.Namespace, stack: ExitStack) -> Recipe:
 
 def _sources(options: argparse.Namespace, stack: ExitStack) -> tuple[list[Source], list[Source], Card]:
     """Training and validation stories of --text or --hub, and what is known of their rights."""
-    layout = Layout(separator=options.separator or END_OF_TEXT, column=options.column)
+    layout = Layout(separator=END_OF_TEXT if options.separator is None else options.separator, column=options.column)
     if options.text:
         return _files(options.text, layout), _files(options.valid or [], layout), Card()
     if options.version:
