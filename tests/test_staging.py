@@ -1,7 +1,10 @@
 import multiprocessing
+import os
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from tinystories.staging import locked, staged
 
@@ -57,12 +60,12 @@ def test_lock_keeps_processes_apart_and_leaves_no_file(tmp_path: Path) -> None:
     target = tmp_path / "count"
     target.write_text("0")
     context = multiprocessing.get_context("spawn")
-    workers = [context.Process(target=add_one, args=(target, 200)) for _ in range(3)]
+    workers = [context.Process(target=add_one, args=(target, 30)) for _ in range(3)]
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join()
-    assert target.read_text() == "600"
+    assert target.read_text() == "90"
     assert list(tmp_path.iterdir()) == [target]
 
 
@@ -71,3 +74,43 @@ def test_leftover_that_cannot_be_removed_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(NotADirectoryError), staged(tmp_path / "folder"):
         raise AssertionError("the block must not begin")
     assert not (tmp_path / "folder").exists()
+
+
+def test_files_follow_the_umask_whatever_a_library_gave_them(tmp_path: Path) -> None:
+    """safetensors writes files that only their owner can read."""
+    before = os.umask(0o027)
+    try:
+        with staged(tmp_path / "folder") as aside:
+            (aside / "deep").mkdir()
+            save_file({"a": torch.zeros(2)}, aside / "deep" / "model.safetensors")
+            (aside / "run").touch()
+            (aside / "run").chmod(0o700)
+    finally:
+        os.umask(before)
+
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "folder").rglob("*")}
+    assert modes == {"deep": 0o750, "model.safetensors": 0o640, "run": 0o740}
+
+
+def test_all_is_on_the_disk_before_the_folder_appears(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[tuple[str, bool]] = []
+    fsync = os.fsync
+
+    def watched(descriptor: int) -> None:
+        synced.append((Path(os.readlink(f"/proc/self/fd/{descriptor}")).name, (tmp_path / "folder").exists()))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    with staged(tmp_path / "folder") as aside:
+        (aside / "deep").mkdir()
+        (aside / "deep" / "file").write_text("new", encoding="utf-8")
+
+    assert sorted(synced[:-1]) == [(".folder.partial", False), ("deep", False), ("file", False)]
+    assert synced[-1] == (tmp_path.name, True)
+
+
+def test_lock_that_was_left_behind_by_a_kill_is_free(tmp_path: Path) -> None:
+    (tmp_path / ".folder.lock").touch()
+    with locked(tmp_path / "folder"):
+        pass
+    assert list(tmp_path.iterdir()) == []
