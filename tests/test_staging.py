@@ -3,8 +3,6 @@ import os
 from pathlib import Path
 
 import pytest
-import torch
-from safetensors.torch import save_file
 
 from tinystories.staging import locked, staged
 
@@ -78,6 +76,9 @@ def test_leftover_that_cannot_be_removed_is_an_error(tmp_path: Path) -> None:
 
 def test_files_follow_the_umask_whatever_a_library_gave_them(tmp_path: Path) -> None:
     """safetensors writes files that only their owner can read."""
+    import torch  # here, as other tests start processes that import this module
+    from safetensors.torch import save_file
+
     before = os.umask(0o027)
     try:
         with staged(tmp_path / "folder") as aside:

@@ -94,6 +94,17 @@ def delete(location: str) -> None:
             system.delete_file(path)
 
 
+@contextmanager
+def named(path: Path) -> Iterator[None]:
+    """Errors of local disks that do not know what was written (a full disk) get a name to tell."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno and not error.filename:
+            raise OSError(error.errno, error.strerror, str(path)) from None
+        raise
+
+
 def sync(path: Path) -> None:
     """Wait until a local file, or a folder's list of names, is on the disk.
 
@@ -114,7 +125,7 @@ def _write_here(target: Path, content: bytes) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     aside = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
-        with open(aside, "wb") as file:
+        with named(target), open(aside, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

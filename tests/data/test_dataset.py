@@ -185,5 +185,6 @@ def test_half_copied_remote_folder_is_not_used(folder: Path, tmp_path: Path, mon
 def test_missing_or_unknown_uri_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="no dataset in file:///"):
         open_dataset((tmp_path / "nowhere").as_uri())
-    with pytest.raises(ValueError, match="nonsense"):
-        open_dataset("nonsense://bucket/data")
+    for uri in ("nonsense://bucket/data", "http://host/data", "hf://datasets/a/b"):
+        with pytest.raises(ValueError, match=f"{uri}/dataset.json: .* is no storage; allowed: a path, file://"):
+            open_dataset(uri)

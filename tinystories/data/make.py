@@ -1,17 +1,14 @@
 """Makes a data folder unless it is there already; it appears whole, or stays as it was."""
 
-import errno
 from pathlib import Path
 from typing import Any
 
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from tinystories import terminal
+from tinystories import storage, terminal
 from tinystories.data.build import Recipe, build
 from tinystories.data.dataset import DESCRIPTION, TOKENIZER, TRAIN, VALID, describe, open_dataset
 from tinystories.staging import locked, staged
-
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def make(recipe: Recipe, folder: Path) -> tuple[dict[str, Any], bool]:
@@ -30,13 +27,8 @@ def make(recipe: Recipe, folder: Path) -> tuple[dict[str, Any], bool]:
         if _is_current(folder, recipe):
             return describe(folder), False
         _require_replaceable(folder)
-        try:
-            with staged(folder) as aside, _progress() as progress:
-                return build(recipe, aside, progress), True
-        except OSError as error:
-            if error.errno in DISK_FULL and not error.filename:  # a write does not know the name of its file
-                raise OSError(error.errno, error.strerror, str(folder)) from None
-            raise
+        with storage.named(folder), staged(folder) as aside, _progress() as progress:
+            return build(recipe, aside, progress), True
 
 
 def _is_current(folder: Path, recipe: Recipe) -> bool:
