@@ -317,3 +317,12 @@ def test_no_run_at_all_says_how_to_make_one(
 )
 def test_numbers_read_as_people_write_them(value: float, text: str) -> None:
     assert short_number(value) == text
+
+
+def test_odd_names_of_folders_work(tmp_path: Path, data_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    odd = tmp_path / "[red]a?b #c%20d 'ü'"
+    write_run(odd / "run", SPEC)
+    (odd / "data").symlink_to(data_folder)
+
+    assert main([str(odd / "run"), "--out", str(odd / "figures"), "--data", str(odd / "data")]) == 0
+    assert f"{odd}/figures/data.png" in capsys.readouterr().out.splitlines()
