@@ -184,7 +184,7 @@ def test_what_a_user_does_wrong_is_told_in_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], files: dict[str, str], more: list[str], message: str
 ) -> None:
     for name, content in files.items():
-        (tmp_path / name).write_text(content)
+        (tmp_path / name).write_text(content, encoding="utf-8")
 
     assert main([str(tmp_path), *more]) == 2
     error = capsys.readouterr().err

@@ -129,11 +129,11 @@ def test_what_a_user_does_wrong_is_told_in_one_line(
 def test_output_folder_that_is_a_file_is_refused(
     data_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "one").write_text("mine")
+    (tmp_path / "one").write_text("mine", encoding="utf-8")
 
     assert main(arguments(data_folder, tmp_path / "one")) == 2
     assert capsys.readouterr().err.startswith("error: ")
-    assert (tmp_path / "one").read_text() == "mine"
+    assert (tmp_path / "one").read_text(encoding="utf-8") == "mine"
 
 
 def test_divergence_is_reported_and_not_saved(
@@ -221,7 +221,7 @@ def test_damaged_data_are_refused_and_kept(
 def test_folder_with_other_files_is_refused(
     data_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "model.safetensors").write_text("mine")
+    (tmp_path / "model.safetensors").write_text("mine", encoding="utf-8")
 
     assert main(arguments(data_folder, tmp_path)) == 2
     assert capsys.readouterr().err == f"error: {tmp_path} holds other files (model.safetensors); name another folder\n"

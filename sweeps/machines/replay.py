@@ -171,7 +171,7 @@ def _record(config: str, rows: list[Row], spec: Spec) -> Record:
 
 def _csv_rows(path: Path) -> Iterator[Row]:
     try:
-        with gzip.open(path, "rt") if path.suffix == ".gz" else open(path, encoding="utf-8") as file:
+        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else open(path, encoding="utf-8") as file:
             yield from csv.DictReader(file)
     except FileNotFoundError:
         raise FileNotFoundError(f"--replay {path}: no such table, nor a run folder") from None

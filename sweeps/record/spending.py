@@ -65,7 +65,7 @@ class Meter:
         self._clock = clock
         self._earlier: dict[str, float] = {"seconds": 0.0, "gpu_seconds": 0.0}
         if path.exists():
-            self._earlier |= json.loads(path.read_text())
+            self._earlier |= json.loads(path.read_text(encoding="utf-8"))
         self._started = clock()
         self._saved = self._started
         self._held: dict[str, float] = {}

@@ -284,9 +284,9 @@ def _folder_token(folder: Path) -> str:
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
         aside = file.with_suffix(".new")
-        aside.write_text(secrets.token_hex(3))
+        aside.write_text(secrets.token_hex(3), encoding="utf-8")
         aside.replace(file)
-    return file.read_text()
+    return file.read_text(encoding="utf-8")
 
 
 def _run_id(text: str) -> str:

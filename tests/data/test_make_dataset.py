@@ -115,7 +115,7 @@ def test_held_out_part_is_disjoint_seeded_and_independent_of_the_order(text: Pat
 
 def test_formats_and_several_files_can_be_mixed(text: Path, tmp_path: Path) -> None:
     more = tmp_path / "more.jsonl"
-    more.write_text("".join(json.dumps({"story": tell(number)}) + "\n" for number in range(250, 400)))
+    more.write_text("".join(json.dumps({"story": tell(number)}) + "\n" for number in range(250, 400)), encoding="utf-8")
     assert make("--text", text, more, "--tokenizer", "bpe:300", "--out", tmp_path / "out") == 0
     assert len(texts(tmp_path / "out", "train")) + len(texts(tmp_path / "out", "valid")) == 400
     assert describe(tmp_path / "out")["train"]["removed"]["duplicate"] == 50
@@ -212,7 +212,7 @@ def test_folder_with_other_files_is_never_replaced(
 ) -> None:
     out = tmp_path / "out"
     out.mkdir()
-    (out / "thesis.tex").write_text("precious")
+    (out / "thesis.tex").write_text("precious", encoding="utf-8")
     assert "holds other files (thesis.tex)" in refused(capsys, "--text", text, "--out", out)
     assert content(out) == {"thesis.tex": b"precious"}
     (out / "thesis.tex").rename(out / "train.bin")
@@ -271,9 +271,9 @@ def test_wrong_input_is_refused_in_one_line(
     monkeypatch.chdir(tmp_path)
     Path("empty.txt").touch()
     Path("latin.txt").write_bytes(b"Tom ran.\nAna\xe9.\n")
-    Path("blank.txt").write_text("\n<|endoftext|>\n \n<|endoftext|>\n")
-    Path("single.txt").write_text("Tom ran.\n")
-    Path("broken.jsonl").write_text('{"text": "Tom ran."}\n{"text": "Ana \n')
+    Path("blank.txt").write_text("\n<|endoftext|>\n \n<|endoftext|>\n", encoding="utf-8")
+    Path("single.txt").write_text("Tom ran.\n", encoding="utf-8")
+    Path("broken.jsonl").write_text('{"text": "Tom ran."}\n{"text": "Ana \n', encoding="utf-8")
     Path("broken.parquet").write_bytes(b"PAR1 and nothing else")
     before = set(tmp_path.iterdir())
     assert message in refused(capsys, "--out", "out", *arguments)

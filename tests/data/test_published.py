@@ -70,7 +70,7 @@ def test_failed_download_says_so_in_one_line(endpoint: str, tmp_path: Path) -> N
 
 
 def test_folder_that_cannot_be_written_is_told_as_such(endpoint: str, tmp_path: Path) -> None:
-    (tmp_path / "raw").write_text("a file")
+    (tmp_path / "raw").write_text("a file", encoding="utf-8")
     failed = download(tmp_path / "raw", "train.txt", HF_ENDPOINT=endpoint, HF_HOME=str(tmp_path / "home"))
     assert "cannot read" not in failed.stderr
     assert failed.stderr.splitlines()[-1].startswith(("FileExistsError", "NotADirectoryError"))

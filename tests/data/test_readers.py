@@ -22,7 +22,7 @@ def read(path: Path, layout: Layout = DEFAULT_LAYOUT) -> list[str]:
 
 
 def write_lines(path: Path, key: str) -> Path:
-    path.write_text("".join(json.dumps({key: story, "more": 1}) + "\n" for story in STORIES))
+    path.write_text("".join(json.dumps({key: story, "more": 1}) + "\n" for story in STORIES), encoding="utf-8")
     return path
 
 
@@ -45,7 +45,7 @@ def test_json_lines_and_parquet_hold_stories_under_text_or_story(tmp_path: Path,
 
 def test_end_of_text_token_inside_a_record_ends_a_story(tmp_path: Path) -> None:
     path = tmp_path / "stories.jsonl"
-    path.write_text('{"text": "One.<|endoftext|>Two.<|endoftext|>"}\n\n{"text": ""}\n')
+    path.write_text('{"text": "One.<|endoftext|>Two.<|endoftext|>"}\n\n{"text": ""}\n', encoding="utf-8")
     assert read(path) == ["One.", "Two.", ""]
     parquet.write_table(pa.table({"text": ["One.<|endoftext|>Two.", None]}), tmp_path / "stories.parquet")
     assert read(tmp_path / "stories.parquet") == ["One.", "Two.", ""]
@@ -66,7 +66,7 @@ def test_bad_text_is_named_with_its_place(tmp_path: Path) -> None:
     path.write_bytes(b"Tom ran.\nAn\xff.\n")
     with pytest.raises(ValueError, match=r"stories.txt, line 2, byte 11: not UTF-8 text"):
         read(path)
-    path.write_text("words without an end\n" * 60_000)
+    path.write_text("words without an end\n" * 60_000, encoding="utf-8")
     with pytest.raises(ValueError, match=r"line \d+: no <\|endoftext\|> in 1000000 characters"):
         read(path)
 
@@ -74,7 +74,7 @@ def test_bad_text_is_named_with_its_place(tmp_path: Path) -> None:
 @pytest.mark.parametrize("line", ["{", "3", '"text"', "null", '{"other": "x"}', '{"text": 5}', '["text"]'])
 def test_bad_json_line_is_named(tmp_path: Path, line: str) -> None:
     path = write_lines(tmp_path / "stories.jsonl", "text")
-    path.write_text(path.read_text() + line + "\n")
+    path.write_text(path.read_text(encoding="utf-8") + line + "\n", encoding="utf-8")
     with pytest.raises(ValueError, match=r"stories.jsonl, line 4: no"):
         read(path)
 

@@ -31,7 +31,7 @@ def test_file_counts_as_unchanged_while_its_content_is(tmp_path: Path) -> None:
     assert File(path).unchanged(record)
     os.utime(path, (1, 1))
     assert File(path).unchanged(record)
-    path.write_text(path.read_text().replace("Tom", "Tim"))
+    path.write_text(path.read_text(encoding="utf-8").replace("Tom", "Tim"), encoding="utf-8")
     assert not File(path).unchanged(record)
     assert not File(path).unchanged({})
 

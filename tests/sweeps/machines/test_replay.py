@@ -57,7 +57,7 @@ GRID = [row for depth in (1, 2, 3, 4) for row in rows(depth, [5.0 - depth / 10 -
 
 
 def write(path: Path, table: list[Row]) -> Path:
-    with gzip.open(path, "wt") if path.suffix == ".gz" else open(path, "w") as file:
+    with gzip.open(path, "wt", encoding="utf-8") if path.suffix == ".gz" else open(path, "w", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(table[0]))
         writer.writeheader()
         writer.writerows(table)
@@ -234,10 +234,11 @@ def test_a_bad_table_is_one_line(
     sweep = tmp_path / "sweep.yaml"
     sweep.write_text(
         "{name: t, parameters: {depth: {values: [1, 2]}}, run_cap: 2, "
-        "trial: {tokens: 400k, width: 16, heads: 1, evaluations: 4}}"
+        "trial: {tokens: 400k, width: 16, heads: 1, evaluations: 4}}",
+        encoding="utf-8",
     )
     if content is not None:
-        (tmp_path / "t.csv").write_text(content)
+        (tmp_path / "t.csv").write_text(content, encoding="utf-8")
 
     assert main([str(sweep), "--replay", str(tmp_path / "t.csv")]) == 2
     error = capsys.readouterr().err
@@ -250,7 +251,7 @@ def test_a_replay_says_what_answered_needs_no_ray_and_leaves_nothing(tmp_path: P
     {name: t, parameters: {depth: {values: [1, 2, 3, 4, 5, 6]}}, run_cap: 6, early_terminate: {finalists: 1},
      trial: {tokens: 400, width: 16, heads: 1, evaluations: 4, context: 10, batch_size: 1}}
     """
-    (tmp_path / "sweep.yaml").write_text(text)
+    (tmp_path / "sweep.yaml").write_text(text, encoding="utf-8")
     write(tmp_path / "t.csv", GRID)
     code = (
         "import sys; from sweeps import run; status = run.main(sys.argv[1:]); "
@@ -278,7 +279,8 @@ def test_recorded_runs_outside_the_limits_answer_nothing(tmp_path: Path) -> None
 def test_a_time_budget_needs_recorded_seconds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sweep = tmp_path / "sweep.yaml"
     sweep.write_text(
-        "{name: t, parameters: {depth: {values: [1]}}, run_cap: 1, trial: {tokens: 400k, width: 16, heads: 1}}"
+        "{name: t, parameters: {depth: {values: [1]}}, run_cap: 1, trial: {tokens: 400k, width: 16, heads: 1}}",
+        encoding="utf-8",
     )
     table = write(tmp_path / "t.csv", [{k: v for k, v in row.items() if k != "seconds"} for row in GRID])
 

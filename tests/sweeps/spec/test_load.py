@@ -73,7 +73,7 @@ def test_the_first_rung_is_at_a_ninth_unless_it_is_given() -> None:
 
 def test_a_name_may_look_like_a_number(tmp_path: Path) -> None:
     file = tmp_path / "sweep.yaml"
-    file.write_text(yaml.safe_dump(minimal()))
+    file.write_text(yaml.safe_dump(minimal()), encoding="utf-8")
     spec, _ = load.load(file, name="007", trials="3")
 
     assert (spec.name, spec.run_cap) == ("007", 3)
@@ -81,7 +81,7 @@ def test_a_name_may_look_like_a_number(tmp_path: Path) -> None:
 
 def test_overrides_replace_nested_entries(tmp_path: Path) -> None:
     file = tmp_path / "sweep.yaml"
-    file.write_text(yaml.safe_dump(minimal()))
+    file.write_text(yaml.safe_dump(minimal()), encoding="utf-8")
     overrides = ["trial.tokens=1M", "wandb=disabled", "parameters.depth.values=[3]", "trials_per_gpu=2"]
     spec, raw = load.load(file, overrides)
 
@@ -206,7 +206,7 @@ def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None
 @pytest.mark.parametrize("override", ["wandb", "=1", "name.x=1", "run_cap=[", "colour=red"])
 def test_a_bad_override_is_refused(tmp_path: Path, override: str) -> None:
     file = tmp_path / "sweep.yaml"
-    file.write_text(yaml.safe_dump(minimal()))
+    file.write_text(yaml.safe_dump(minimal()), encoding="utf-8")
 
     with pytest.raises(ValueError, match=override.split("=")[0].split(".")[0] or "key=value"):
         load.load(file, [override])
