@@ -16,7 +16,7 @@ from pyarrow import parquet
 from tinystories.data import hub, make_dataset
 from tinystories.data.dataset import describe
 from tinystories.data.published import read_card
-from tinystories.data.readers import DEFAULT_LAYOUT, Layout
+from tinystories.data.text import DEFAULT_LAYOUT, Layout
 
 from .loopback_hub import REPOSITORY, serving
 
@@ -219,6 +219,7 @@ def test_licence_and_citation_come_from_the_card(
     ("prepare", "arguments", "message"),
     [
         (lambda folder: None, ["--hub", "nowhere/at all"], "cannot read nowhere/at all: "),
+        (lambda folder: None, ["--hub", "https://hub/datasets/a/b"], "cannot read https://hub/datasets/a/b: "),
         (lambda folder: None, ["--hub", "."], "cannot read .: "),
         (lambda folder: fill(folder, {"train.jsonl": '{"text": "Tom ran."}\n{"te'}), ["--hub", "."], "cannot read .: "),
         (lambda folder: fill(folder, {"train.parquet": b"PAR1 and nothing"}), ["--hub", "."], "cannot read .: "),

@@ -12,7 +12,7 @@ import pytest
 from pyarrow import parquet
 
 from tinystories.data import readers
-from tinystories.data.readers import DEFAULT_LAYOUT, Layout
+from tinystories.data.text import DEFAULT_LAYOUT, LONGEST_RECORD, Layout, unix_line_ends
 
 STORIES = ["Tom ran.\nHe fell.", "Ana sang “la”.", "A third one."]
 
@@ -52,7 +52,7 @@ def test_end_of_text_token_inside_a_record_ends_a_story(tmp_path: Path) -> None:
 
 
 def test_reading_reports_its_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(readers, "CHUNK", 1)
+    monkeypatch.setattr("tinystories.data.text.CHUNK", 1)
     for path in (write_lines(tmp_path / "stories.jsonl", "text"), tmp_path / "stories.parquet"):
         if path.suffix == ".parquet":
             parquet.write_table(pa.table({"text": STORIES}), path)
@@ -100,7 +100,7 @@ def test_bad_parquet_is_named(tmp_path: Path) -> None:
 def test_line_ends_of_every_system_are_line_feeds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str, chunk: int
 ) -> None:
-    monkeypatch.setattr(readers, "CHUNK", chunk)
+    monkeypatch.setattr("tinystories.data.text.CHUNK", chunk)
     text = "\n<|endoftext|>\n".join(STORIES).replace("\n", end)
     (tmp_path / "stories.txt").write_bytes(text.encode())
     (tmp_path / "stories.jsonl").write_bytes(end.join(json.dumps({"text": story}) for story in STORIES).encode())
@@ -110,8 +110,8 @@ def test_line_ends_of_every_system_are_line_feeds(
 
 
 def test_two_lone_carriage_returns_are_a_blank_line() -> None:
-    assert readers.unix_line_ends("One.\r\rTwo.\r") == "One.\n\nTwo.\n"
-    assert readers.unix_line_ends("One.\r\r\nTwo.\r\n") == "One.\nTwo.\n"
+    assert unix_line_ends("One.\r\rTwo.\r") == "One.\n\nTwo.\n"
+    assert unix_line_ends("One.\r\r\nTwo.\r\n") == "One.\nTwo.\n"
 
 
 def in_csv(delimiter: str) -> str:
@@ -138,7 +138,7 @@ FORMATS = {
 def test_every_format_is_read_packed_or_not_and_whatever_the_case_of_its_suffix(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, chunk: int
 ) -> None:
-    monkeypatch.setattr(readers, "CHUNK", chunk)
+    monkeypatch.setattr("tinystories.data.text.CHUNK", chunk)
     for mark in ("", "\ufeff"):
         content = (mark + FORMATS[name]).encode()
         for path, packed in ((tmp_path / name, False), (tmp_path / f"{name}.gz".upper(), True)):
@@ -166,7 +166,7 @@ def test_packed_file_without_another_suffix_is_plain_text(tmp_path: Path) -> Non
 def test_other_separators_can_be_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, separator: str, text: str, chunk: int
 ) -> None:
-    monkeypatch.setattr(readers, "CHUNK", chunk)
+    monkeypatch.setattr("tinystories.data.text.CHUNK", chunk)
     (tmp_path / "stories.txt").write_bytes(text.encode())
     assert read(tmp_path / "stories.txt", Layout(separator=separator)) == STORIES
 
@@ -213,6 +213,6 @@ def test_damaged_gzip_file_is_named(tmp_path: Path, spoil: Callable[[bytes], byt
 
 def test_line_without_an_end_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "stories.jsonl"
-    path.write_text('{"text": "' + "a " * (readers.LONGEST_RECORD // 2 + 1), encoding="utf-8")
+    path.write_text('{"text": "' + "a " * (LONGEST_RECORD // 2 + 1), encoding="utf-8")
     with pytest.raises(ValueError, match=r"stories.jsonl, line 1: more than 16000000 characters"):
         read(path)

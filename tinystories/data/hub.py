@@ -14,7 +14,7 @@ from typing import Any
 
 from tinystories.data.dataset import file_hash
 from tinystories.data.published import Card, named, published_card, quiet, read_card
-from tinystories.data.readers import DEFAULT_LAYOUT, Advance, Layout, parts, split
+from tinystories.data.text import DEFAULT_LAYOUT, Advance, Layout, parts, split
 from tinystories.data.tokenizer import BATCH
 
 TRAINING = "train"
@@ -158,7 +158,7 @@ def opened(wanted: str) -> Iterator[DataSet]:
 def _parse(wanted: str) -> tuple[str, str | None]:
     """Name or folder, and configuration."""
     name, colon, config = wanted.rpartition(":")
-    return (name, config) if colon and not os.path.isdir(wanted) else (wanted, None)
+    return (wanted, None) if not colon or "/" in config or os.path.isdir(wanted) else (name, config)
 
 
 def _from_hub(name: str, config: str | None, scratch: Path) -> DataSet:

@@ -15,8 +15,8 @@ from tinystories.data import hub
 from tinystories.data.build import MOST_DROPPED, REASONS, Recipe
 from tinystories.data.make import make
 from tinystories.data.published import VERSIONS, Card, download, published_card
-from tinystories.data.readers import BLANK_LINE, Layout
 from tinystories.data.sources import BuiltIn, File, Source
+from tinystories.data.text import BLANK_LINE, Layout
 from tinystories.data.tokenizer import END_OF_TEXT, TokenizerSpec, parse_spec
 from tinystories.options import Parser, location, path
 

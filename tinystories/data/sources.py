@@ -9,7 +9,8 @@ from typing import Any, Protocol
 
 from tinystories.config import require_seed
 from tinystories.data.dataset import file_hash
-from tinystories.data.readers import DEFAULT_LAYOUT, Advance, Layout, is_plain, read
+from tinystories.data.readers import is_plain, read
+from tinystories.data.text import DEFAULT_LAYOUT, Advance, Layout
 
 
 class Source(Protocol):
