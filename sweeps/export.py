@@ -78,7 +78,7 @@ def export(run: Path, out: Path, *, trial: str | None = None, data: str | None =
     folder = RunFolder(run)
     result = _choose(folder, trial)
     saved = checkpoint.load(_location(folder, result))
-    known = json.loads(folder.origin.read_text())
+    known = json.loads(folder.origin.read_text(encoding="utf-8"))
     dataset = open_dataset(data or known["location"])
     if dataset.fingerprint != saved.data_fingerprint:
         raise ValueError(f"{dataset.folder} holds other data than trial {result.trial_id} was trained on; see --data")
@@ -92,9 +92,14 @@ def export(run: Path, out: Path, *, trial: str | None = None, data: str | None =
                 f"{result.best_val_loss:.4f}; nothing was exported"
             )
         card = model_card(
-            result, saved, spec=yaml.safe_load(folder.spec.read_text()), loss=loss, bpb=bpb, name=str(out)
+            result,
+            saved,
+            spec=yaml.safe_load(folder.spec.read_text(encoding="utf-8")),
+            loss=loss,
+            bpb=bpb,
+            name=str(out),
         )
-        (aside / "README.md").write_text(card)
+        (aside / "README.md").write_text(card, encoding="utf-8")
     return loss, result
 
 

@@ -268,7 +268,7 @@ def _quiet(log: Path) -> Iterator[Console]:
     sys.stdout.flush()
     sys.stderr.flush()
     terminals = os.dup(1), os.dup(2)
-    with open(log, "a") as file, os.fdopen(os.dup(1), "w") as terminal:
+    with open(log, "a", encoding="utf-8") as file, os.fdopen(os.dup(1), "w", encoding="utf-8") as terminal:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", force=True)

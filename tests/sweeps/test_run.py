@@ -50,7 +50,9 @@ def here(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def write(folder: Path, name: str, **changes: Any) -> Path:
     file = folder / f"{name}.yaml"
     trial = {"tokens": "8k", "context": 32, "batch_size": 4, "dtype": "float32"}
-    file.write_text(yaml.safe_dump(minimal(**{"name": name, "wandb": "disabled", "trial": trial, **changes})))
+    file.write_text(
+        yaml.safe_dump(minimal(**{"name": name, "wandb": "disabled", "trial": trial, **changes})), encoding="utf-8"
+    )
     return file
 
 
@@ -295,8 +297,10 @@ def earlier_run(here: Path, name: str) -> Path:
     file = write(here, name)
     folder = RunFolder(here / "runs" / name)
     folder.root.mkdir(parents=True)
-    folder.spec.write_text(file.read_text())
-    folder.origin.write_text('{"location": "data/old", "tokenizer": "bpe:999", "fingerprint": "0", "storage": null}')
+    folder.spec.write_text(file.read_text(encoding="utf-8"), encoding="utf-8")
+    folder.origin.write_text(
+        '{"location": "data/old", "tokenizer": "bpe:999", "fingerprint": "0", "storage": null}', encoding="utf-8"
+    )
     return file
 
 
