@@ -22,8 +22,8 @@ import numpy as np
 
 from sweeps.machines.replay import SLACK, Record, Row
 from sweeps.spec.load import parse
-from sweeps.spec.schema import Spec
 from sweeps.spec.recipe import SEARCHABLE, kind
+from sweeps.spec.schema import Spec
 from tinystories.config import AXES, Axis
 
 OURS: dict[str, Any] = {
