@@ -27,7 +27,7 @@ def leaderboard(best: Sequence[Result], price: Budget, searched: Sequence[str] =
     """Trials in their order, the lowest loss in bold; fits into 80 columns while only the shape is searched.
 
     Args:
-        searched: names of the searched parameters, each of which has a column; those of the recipe take the room of val_bpb.
+        searched: names of the searched parameters, a column each; those of the recipe take the room of val_bpb.
     """
     cost = () if price.cost_per_hour is None else ("cost",)
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim")
