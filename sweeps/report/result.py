@@ -27,12 +27,14 @@ def leaderboard(best: Sequence[Result], price: Limits, searched: Sequence[str] =
     """Trials in their order, the lowest loss in bold; fits into 80 columns while only the shape is searched.
 
     Args:
-        searched: names of the searched parameters, each of which has a column.
+        searched: names of the searched parameters, a column each; those of the recipe take the room of val_bpb.
     """
     cost = () if price.cost_per_hour is None else ("cost",)
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim")
-    chosen = (*SHAPE, *(name for name in searched if name not in SHAPE))
-    for heading in ("trial", *chosen, "params", "tokens", "val_loss", "val_bpb", "GPU-h", *cost, "status"):
+    more = [name for name in searched if name not in SHAPE]
+    chosen, bits = (*SHAPE, *more), () if more else ("val_bpb",)
+    names = (*SHAPE, *(name.replace("_", "\n") for name in more))
+    for heading in ("trial", *names, "params", "tokens", "val_loss", *bits, "GPU-h", *cost, "status"):
         table.add_column(heading, justify="left" if heading == "status" else "right", no_wrap=True)
     for result in best:
         table.add_row(
@@ -41,7 +43,7 @@ def leaderboard(best: Sequence[Result], price: Limits, searched: Sequence[str] =
             number(result.parameters),
             number(result.tokens),
             _loss(result.val_loss),
-            _loss(result.val_bpb),
+            *(_loss(getattr(result, name)) for name in bits),
             number(round(result.gpu_hours, 3)),
             *(f"{price.cost(result.gpu_hours):.2f}" for _ in cost),
             Text(result.status, style=COLOURS[result.status]),

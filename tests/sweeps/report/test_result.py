@@ -78,9 +78,10 @@ def test_an_exhausted_space_is_said() -> None:
 
 def test_everything_that_is_searched_has_a_column() -> None:
     parameters = {**minimal()["parameters"], "learning_rate": {"min": 1e-4, "max": 1e-2}, "seed": {"values": [0, 1]}}
-    heading, row, *_ = said([RESULT], parameters=parameters).splitlines()
+    above, heading, row, *_ = said([RESULT], parameters=parameters).splitlines()
 
-    assert heading.split()[:6] == ["trial", "depth", "width", "heads", "learning_rate", "seed"]
+    assert above.split() == ["learning"]
+    assert heading.split()[:6] == ["trial", "depth", "width", "heads", "rate", "seed"]
     assert row.split()[:6] == ["0000", "2", "32", "4", "0.002", "0"]
 
 
