@@ -1,5 +1,6 @@
 """The way to Ray: a cluster of this machine alone, or one that runs already."""
 
+import ipaddress
 import math
 import os
 import socket
@@ -7,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+
+from sweeps.machines import access
 
 NO_ANSWER = "--address {}: no Ray cluster answers there; give host:port, or auto on one of its nodes"
 ANSWER_SECONDS = 25
@@ -42,17 +45,28 @@ def connect(address: str | None) -> None:
         address: host:port of a cluster's head, or auto; None starts a local one.
 
     Raises:
+        OSError: a local Ray would listen to other machines.
         ValueError: no cluster answers there.
     """
     os.environ.update(SETTINGS)
-    # Ray switches token authentication on by itself when a token file lies in the home folder.
-    os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+    os.environ.update(access.closed() if address is None else access.of_cluster())
     import ray
 
     if address is None:
         ray.init(address="local", log_to_driver=False)
+        _require_loopback()
         return
     ray.init(address=address, log_to_driver=False, runtime_env={"env_vars": SETTINGS})
+
+
+def _require_loopback() -> None:
+    """Fail rather than serve the network, should a later Ray take its address from elsewhere."""
+    import ray
+
+    listens_at = ray.util.get_node_ip_address()
+    if not ipaddress.ip_address(listens_at).is_loopback:
+        ray.shutdown()
+        raise OSError(f"Ray {ray.__version__} listens at {listens_at}, where other machines reach it; nothing was run")
 
 
 def disconnect() -> None:
@@ -76,6 +90,7 @@ def check_answers(address: str) -> None:
         healthy = (
             subprocess.run(
                 [ray, "health-check", *where],
+                env={**os.environ, **access.of_cluster()},
                 timeout=ANSWER_SECONDS,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

@@ -55,7 +55,7 @@ def write(folder: Path, name: str, **changes: Any) -> Path:
 
 
 def start(folder: Path, file: Path, *arguments: str) -> "subprocess.Popen[str]":
-    environment = {**os.environ, "RAY_AUTH_MODE": "disabled", "WANDB_ERROR_REPORTING": "false"}
+    environment = {**os.environ, "WANDB_ERROR_REPORTING": "false"}
     command = [sys.executable, str(SWEEP), str(file), *arguments]
     return subprocess.Popen(
         command, cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
