@@ -50,7 +50,7 @@ def open_stream(descriptor: int, like: TextIO, *, needs_reader: bool = False) ->
     """
     errors = "backslashreplace" if like.errors == "backslashreplace" else "replace"
     outlet = io.BufferedWriter(_Outlet(descriptor, needs_reader))
-    return io.TextIOWrapper(outlet, like.encoding, errors, line_buffering=like.line_buffering)
+    return io.TextIOWrapper(outlet, like.encoding, errors, line_buffering=bool(like.line_buffering))
 
 
 def refuse(error: Exception) -> int:

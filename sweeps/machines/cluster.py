@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from sweeps.machines import access
+from sweeps.machines import access, signals
 
 NO_ANSWER = "--address {}: no Ray cluster answers there; give host:port, or auto on one of its nodes"
 ANSWER_SECONDS = 25
@@ -35,6 +35,8 @@ SETTINGS = {
     "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": str(GPU_SECONDS),
     # Relative paths mean the same in a worker as in the driver.
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    # `signals` hears of Ctrl-C, and tells Tune.
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
 }
 
 
@@ -46,17 +48,19 @@ def connect(address: str | None) -> None:
 
     Raises:
         OSError: a local Ray would listen to other machines.
+        KeyboardInterrupt: a signal came meanwhile.
         ValueError: no cluster answers there.
     """
     os.environ.update(SETTINGS)
     os.environ.update(access.closed() if address is None else access.of_cluster())
     import ray
 
-    if address is None:
-        ray.init(address="local", log_to_driver=False)
-        _require_loopback()
-        return
-    ray.init(address=address, log_to_driver=False, runtime_env={"env_vars": SETTINGS})
+    with signals.while_ray_starts():
+        if address is None:
+            ray.init(address="local", log_to_driver=False)
+            _require_loopback()
+        else:
+            ray.init(address=address, log_to_driver=False, runtime_env={"env_vars": SETTINGS})
 
 
 def _require_loopback() -> None:

@@ -24,6 +24,7 @@ from sweeps.policy.bayes import Bayes
 from sweeps.policy.candidates import Candidates
 from sweeps.policy.halving import DIVERGED_LOSS
 from sweeps.policy.surrogate import Array
+from sweeps.record.study_url import study_url
 from sweeps.record.tables import Stage, Status
 from sweeps.spec.schema import Spec
 from sweeps.spec.space import Assignment
@@ -72,7 +73,7 @@ def _storage_errors() -> Iterator[None]:
 
 @_storage_errors()
 def _open_study(storage: Path | None, objectives: int) -> optuna.Study:
-    url = f"sqlite:///{storage}" if storage else None
+    url = study_url(storage) if storage else None
     directions = [StudyDirection.MINIMIZE] * objectives
     return optuna.create_study(study_name="sweep", storage=url, load_if_exists=True, directions=directions)
 

@@ -15,6 +15,7 @@ from rich.text import Text
 from sweeps.policy import stopping
 from sweeps.record.spending import SECONDS, Meter
 from sweeps.record.tables import Result, Status, ranked
+from sweeps.report.numbers import count, duration, hours, loss, money, share, speed
 from sweeps.spec.schema import Spec
 from sweeps.sweep import Running, Sweep
 from tinystories.metrics import Metrics
@@ -66,9 +67,9 @@ class Display:
                 self._refreshed = now
                 self._live.refresh()
             return
-        count, total = len(self._sweep.results), self._sweep.spec.trials_in_all
+        ended, total = len(self._sweep.results), self._sweep.spec.trials_in_all
         for _, result in self._sweep.ended[self._shown :]:
-            self._console.print(f"[{count}/{total}] {_ending(result)}", soft_wrap=True)
+            self._console.print(f"[{ended}/{total}] {_ending(result)}", soft_wrap=True)
         self._shown = len(self._sweep.ended)
 
     def utilisation(self) -> str:
@@ -81,8 +82,8 @@ class Display:
         tail = sum(self._ended - moment for moment, _ in self._sweep.ended[-self._slots :]) / available
         return (
             f"Took {duration(wall)}; after the first {STARTUP_SECONDS} s "
-            f"the {self._slots} slots were training {busy:.0%} of the time "
-            f"and had no trial left for {tail:.0%}."
+            f"the {self._slots} slots were training {share(busy)} of the time "
+            f"and had no trial left for {share(tail)}."
         )
 
     def _view(self) -> Group:
@@ -123,22 +124,7 @@ def live(console: Console, view: Callable[[], RenderableType]) -> Live:
 def budget(spec: Spec) -> str:
     """The budget of a trial in words."""
     unit = {"tokens": "tokens", "flops": "FLOPs", "seconds": "seconds"}[spec.axis]
-    return f"{spec.trials} trials of {number(spec.trial['budget'])} {unit}"
-
-
-def number(value: float) -> str:
-    """A count, short: 1.5M, 20k, 3.2e13."""
-    for limit, divisor, suffix in ((1e3, 1, ""), (1e6, 1e3, "k"), (1e9, 1e6, "M"), (1e12, 1e9, "B")):
-        if value < limit:
-            return f"{value / divisor:.3g}{suffix}"
-    return f"{value:.1e}".replace("e+", "e")
-
-
-def duration(seconds: float) -> str:
-    """A time as h:mm:ss, or m:ss below an hour."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+    return f"{spec.trials} trials of {count(spec.trial['budget'])} {unit}"
 
 
 def _last(sweep: Sweep) -> list[Result | Metrics]:
@@ -157,7 +143,7 @@ def _trainings(sweep: Sweep) -> tuple[float, float]:
 def _spent(sweep: Sweep) -> Text:
     axis, full = sweep.spec.axis, sweep.spec.budget
     done, expected = _trainings(sweep)
-    taken = f"spent {number(done * full)} of about {number(expected * full)} {axis}"
+    taken = f"spent {count(done * full)} of about {count(expected * full)} {axis}"
     return Text(f"{taken}; {spent(sweep.meter)}", style="dim")
 
 
@@ -166,10 +152,10 @@ def spent(meter: Meter) -> str:
     budget = meter.budget
     taken = [
         (duration(meter.seconds), budget.hours and duration(SECONDS * budget.hours)),
-        (f"{meter.gpu_hours:.3g} GPU-hours", budget.gpu_hours),
+        (f"{hours(meter.gpu_hours)} GPU-hours", budget.gpu_hours),
     ]
     if budget.cost_per_hour is not None:
-        taken.append((f"a cost of {budget.cost(meter.gpu_hours):.2f}", budget.money))
+        taken.append((f"a cost of {money(budget.cost(meter.gpu_hours))}", budget.money))
     parts = [f"{amount} of {allowed}" if allowed else amount for amount, allowed in taken]
     return f"In all its runs: {', '.join(parts)}."
 
@@ -196,17 +182,18 @@ def _running(trials: Iterable[Running], spec: Spec) -> Table:
             trial.trial_id,
             *(str(getattr(config, name)) for name in ("depth", "width", "heads")),
             f"{metrics.evaluation if metrics else 0}/{spec.evaluations}",
-            f"{metrics.val_loss:.4f}" if metrics else "",
-            f"{metrics.tokens_per_second:,.0f}" if metrics else "",
+            loss(metrics.val_loss) if metrics else "",
+            speed(metrics.tokens_per_second) if metrics else "",
         )
     return table
 
 
 def _best(result: Result) -> str:
-    return f"{result.shape}: {result.best_val_loss:.4f} nat/token (trial {result.trial_id})"
+    return f"{result.shape}: best_val_loss {loss(result.best_val_loss)} nat/token (trial {result.trial_id})"
 
 
 def _ending(result: Result) -> str:
     if result.status == "failed":
         return f"{result.trial_id} failed: {result.shape}: {result.error}"
-    return f"{result.trial_id} {result.status}: {result.shape}, val_loss {result.val_loss:.4f}"
+    measured = f", val_loss {loss(result.val_loss)}" if math.isfinite(result.val_loss) else ""
+    return f"{result.trial_id} {result.status}: {result.shape}{measured}"

@@ -15,7 +15,7 @@ from sweeps.policy.search import Proposal, preview
 from sweeps.record.spending import SECONDS, Budget
 from sweeps.record.tables import RunFolder, read_results
 from sweeps.report import live
-from sweeps.report.live import duration, number
+from sweeps.report.numbers import count, duration, flops, hours, money, rate
 from sweeps.spec.schema import Spec
 from tinystories.config import TrialConfig
 from tinystories.models import size
@@ -70,7 +70,7 @@ def show(
     console.print()
     console.print(_parts_table(parts(spec, costs), spec, price))
     console.print(
-        f"{_expectation(spec)}{_sharing(spec)}A time is that of one slot, at {speed:.1e} FLOP/s: {source}.",
+        f"{_expectation(spec)}{_sharing(spec)}A time is that of one slot, at {flops(speed)} FLOP/s: {source}.",
         soft_wrap=True,
     )
 
@@ -99,10 +99,10 @@ def _trials_table(
     for proposal, config, full in zip(proposals, configs, costs, strict=True):
         table.add_row(
             proposal.trial_id,
-            *(f"{value:.3g}" if isinstance(value, float) else str(value) for value in proposal.assignment.values()),
-            number(size.parameters(config.model(vocab_size))),
-            f"{full.flops:.1e}",
-            number(full.tokens),
+            *(rate(value) if isinstance(value, float) else str(value) for value in proposal.assignment.values()),
+            count(size.parameters(config.model(vocab_size))),
+            flops(full.flops),
+            count(full.tokens),
             duration(full.seconds),
         )
     return table
@@ -119,11 +119,11 @@ def _parts_table(parts: Sequence[Part], spec: Spec, price: Budget) -> Table:
         table.add_row(
             part.name,
             f"{part.trials:.1f}".removesuffix(".0"),
-            number(part.cost.tokens),
-            f"{part.cost.flops:.1e}",
+            count(part.cost.tokens),
+            flops(part.cost.flops),
             duration(part.cost.seconds),
-            f"{gpu_hours:.3g}",
-            *((f"{price.cost(gpu_hours):.2f}",) if priced else ()),
+            hours(gpu_hours),
+            *((money(price.cost(gpu_hours)),) if priced else ()),
         )
     return table
 
