@@ -35,7 +35,10 @@ def write_spec(folder: Path, name: str, **changes: Any) -> Path:
 def start(
     arguments: Sequence[str | Path], *, folder: Path, stdout: int = subprocess.PIPE, **environment: str
 ) -> "subprocess.Popen[str]":
-    """Start `python sweeps/run.py ARGUMENTS` in a folder; both outputs come from one pipe."""
+    """Start `python sweeps/run.py ARGUMENTS` in a folder; both outputs come from one pipe.
+
+    It leads a process group of its own.
+    """
     return subprocess.Popen(
         [sys.executable, str(RUN), *map(str, arguments)],
         cwd=folder,
@@ -43,6 +46,7 @@ def start(
         text=True,
         stdout=stdout,
         stderr=subprocess.STDOUT,
+        start_new_session=True,
     )
 
 
