@@ -5,8 +5,10 @@ or, where that would leave something half-done (`held`), when it looks at `recei
 """
 
 import os
+import select
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -15,7 +17,12 @@ import psutil
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PATIENCE = 30
-"""How long an end in order may take before the command ends at once, such as when Ray's processes are gone. [s]"""
+"""How long an end in order may take before the command ends at once. [s]"""
+PATIENCE_WITHOUT_RAY = 3
+"""The same once Ray's processes have ended, as where Slurm sends SIGTERM to them too: Tune would wait for ever. [s]"""
+POLL_SECONDS = 0.5
+RAY = ("raylet", "gcs_server")
+"""What a local Ray cannot live without."""
 SHOW_CURSOR = b"\x1b[?25h"
 """A live view hides the cursor of a terminal (ECMA-48, DECTCEM)."""
 
@@ -32,7 +39,7 @@ class Watch:
         self._resume = resume
         self._held = False
         self._before = {number: signal.getsignal(number) for number in SIGNALS}
-        self._timer: threading.Timer | None = None
+        self._ray: list[psutil.Process] = []
         # A thread hears of signals too, as the main one may hang in a library that never returns to Python.
         self._heard, self._speak = os.pipe()
         self._terminal = os.dup(2)
@@ -61,8 +68,11 @@ class Watch:
         for number, handler in self._before.items():
             signal.signal(number, handler)
         os.close(self._speak)  # ends the thread
-        if self._timer:
-            self._timer.cancel()
+
+    def ray_has_started(self) -> None:
+        """Handle the signals again, as Ray has its own idea of SIGTERM, and learn which processes Ray needs."""
+        self.install()
+        self._ray = [process for process in psutil.Process().children() if process.name() in RAY]
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -92,20 +102,32 @@ class Watch:
                 raise KeyboardInterrupt
 
     def _listen(self) -> None:
-        heard = 0
-        while numbers := os.read(self._heard, 1):
-            if numbers[0] not in SIGNALS:
-                continue
-            heard += 1
-            if heard == 1:
-                self._timer = threading.Timer(PATIENCE, self._end_at_once, (numbers[0],))
-                self._timer.daemon = True
-                self._timer.start()
-            else:
-                self._end_at_once(self.received or numbers[0])
-        os.close(self._heard)
+        """End at once when a second signal comes, or nothing of an end in order."""
+        if self._heard_of(timeout=None) is None:
+            return
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            number = self._heard_of(timeout=POLL_SECONDS)
+            if number is None:
+                return
+            if number:
+                break
+            if not all(_alive(process) for process in self._ray):
+                deadline = min(deadline, time.monotonic() + PATIENCE_WITHOUT_RAY)
+        self._end_at_once()
 
-    def _end_at_once(self, number: int) -> None:
+    def _heard_of(self, timeout: float | None) -> int | None:
+        """The next signal; 0 if there is none in time [s], None when the watch has ended."""
+        while select.select([self._heard], [], [], timeout)[0]:
+            content = os.read(self._heard, 1)
+            if not content:
+                os.close(self._heard)
+                return None
+            if content[0] in SIGNALS:
+                return content[0]
+        return 0
+
+    def _end_at_once(self) -> None:
         """Kill all processes below this one, then end it."""
         for process in _descendants():
             with suppress(psutil.Error):
@@ -113,7 +135,7 @@ class Watch:
         cursor = SHOW_CURSOR if os.isatty(self._terminal) else b""
         with suppress(OSError):  # the terminal has been closed
             os.write(self._terminal, cursor + f"Ended at once. {self._resume}\n".encode(errors="replace"))
-        os._exit(128 + number)
+        os._exit(self.status)
 
 
 def _descendants() -> list[psutil.Process]:
@@ -125,6 +147,12 @@ def _descendants() -> list[psutil.Process]:
             with suppress(psutil.Error):
                 process.suspend()
     return found
+
+
+def _alive(process: psutil.Process) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        return process.status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 _current: Watch | None = None
@@ -158,7 +186,7 @@ def while_ray_starts() -> Iterator[None]:
             return
         with _current.held():
             yield
-            _current.install()  # Ray has replaced the handler of SIGTERM
+            _current.ray_has_started()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 

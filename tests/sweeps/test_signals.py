@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,24 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("workplace [red]")
     make_stories(folder / "data/processed", stories=200, valid_stories=5, tokenizer="bpe:300")
     return folder
+
+
+@pytest.fixture
+def begin(workplace: Path) -> Iterator[Callable[[str], "Started"]]:
+    """Starts sweeps; what is left of them in the end is killed."""
+    started: list[Started] = []
+
+    def start(name: str) -> Started:
+        started.append(Started(workplace, name))
+        return started[-1]
+
+    yield start
+    for sweep in started:
+        sweep.look()
+        sweep.process.kill()
+        sweep.process.communicate()
+        for pid in filter(processes.alive, sweep.seen):
+            os.kill(pid, signal.SIGKILL)
 
 
 class Started:
@@ -61,10 +80,13 @@ class Started:
         return status, output
 
 
+Begin = Callable[[str], Started]
+
+
 @pytest.mark.parametrize("number", STATUS)
-def test_a_signal_ends_a_sweep_in_order_and_the_same_command_resumes(number: signal.Signals, workplace: Path) -> None:
+def test_a_signal_ends_a_sweep_in_order_and_the_same_command_resumes(number: signal.Signals, begin: Begin) -> None:
     """Each of these resumes the sweep that the one before has ended."""
-    sweep = Started(workplace, "signals")
+    sweep = begin("signals")
     sweep.train()
     sweep.process.send_signal(number)
     status, output = sweep.ended(SOON)
@@ -79,9 +101,9 @@ def test_a_signal_ends_a_sweep_in_order_and_the_same_command_resumes(number: sig
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_to_all_processes_of_a_sweep_ends_it_in_order(number: signal.Signals, workplace: Path) -> None:
+def test_a_signal_to_all_processes_of_a_sweep_ends_it_in_order(number: signal.Signals, begin: Begin) -> None:
     """As Slurm and a closing terminal send it."""
-    sweep = Started(workplace, "group")
+    sweep = begin("group")
     sweep.train()
     os.killpg(sweep.process.pid, number)
     status, output = sweep.ended(SOON)
@@ -90,8 +112,8 @@ def test_a_signal_to_all_processes_of_a_sweep_ends_it_in_order(number: signal.Si
     assert "To resume: python" in output
 
 
-def test_a_second_signal_ends_a_sweep_at_once(workplace: Path) -> None:
-    sweep = Started(workplace, "twice")
+def test_a_second_signal_ends_a_sweep_at_once(begin: Begin) -> None:
+    sweep = begin("twice")
     sweep.train()
     sweep.process.send_signal(signal.SIGTERM)
     time.sleep(0.1)
@@ -103,8 +125,8 @@ def test_a_second_signal_ends_a_sweep_at_once(workplace: Path) -> None:
 
 
 @pytest.mark.parametrize("seconds", [0.3, 1.5, 3, 5])
-def test_a_signal_while_ray_starts_ends_a_sweep_in_order(seconds: float, workplace: Path) -> None:
-    sweep = Started(workplace, "early")
+def test_a_signal_while_ray_starts_ends_a_sweep_in_order(seconds: float, begin: Begin) -> None:
+    sweep = begin("early")
     processes.wait_for(lambda: (sweep.root / "sweep.log").exists() or sweep.process.poll() is not None)
     time.sleep(seconds)
     sweep.look()
@@ -126,12 +148,13 @@ def test_a_sweep_works_on_without_a_reader(workplace: Path) -> None:
     assert {result.status for result in read_results(workplace / "runs/unread/results.csv")} == {"completed"}
 
 
-def test_a_signal_without_a_reader_keeps_its_status(workplace: Path) -> None:
+def test_a_signal_without_a_reader_keeps_its_status(begin: Begin) -> None:
     """Ctrl-C reaches `tee` too."""
-    sweep = Started(workplace, "tee")
+    sweep = begin("tee")
     sweep.train()
     assert sweep.process.stdout is not None
     sweep.process.stdout.close()
+    sweep.process.stdout = None  # so that nobody reads what is closed
     sweep.process.send_signal(signal.SIGINT)
 
     assert sweep.process.wait(SOON) == 130
