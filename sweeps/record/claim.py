@@ -29,8 +29,10 @@ def storage_location(folder: RunFolder, wanted: str | None) -> str | None:
     """Where the sweep's checkpoints go: as asked for, or where they went before; None: into the run folder.
 
     Raises:
-        ValueError: the sweep was begun with another storage.
+        ValueError: the sweep was begun with another storage, or a URI names nothing but a scheme.
     """
+    if wanted and storage.is_uri(wanted) and not wanted.partition("://")[2].strip("/"):
+        raise ValueError(f"--storage {wanted} names no place; allowed: a folder, or a URI such as s3://bucket/folder")
     location = wanted and (wanted.rstrip("/") if storage.is_uri(wanted) else os.path.abspath(wanted))
     if not folder.origin.exists():
         return location
