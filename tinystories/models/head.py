@@ -53,10 +53,14 @@ def linear_cross_entropy(hidden_ND: Tensor, weight_VD: Tensor, targets_N: Tensor
     if torch.is_grad_enabled():
         loss: Tensor = _LinearCrossEntropy.apply(hidden_ND, weight_VD, targets_N, kernels)
         return loss
-    total, weights = torch.zeros((), device=hidden_ND.device), weight_VD.to(hidden_ND.dtype)
-    for chunk, chosen in _chunks(hidden_ND, len(weight_VD), kernels):
-        total += chosen.losses(hidden_ND[chunk], weights, targets_N[chunk]).sum()
-    return total / len(hidden_ND)
+    return token_losses(hidden_ND, weight_VD, targets_N, kernels).mean()
+
+
+def token_losses(hidden_ND: Tensor, weight_VD: Tensor, targets_N: Tensor, kernels: Kernels = EAGER) -> Tensor:
+    """The same of each token, without a gradient: losses_N. [nat]"""
+    weights = weight_VD.to(hidden_ND.dtype)
+    chunks = _chunks(hidden_ND, len(weight_VD), kernels)
+    return torch.cat([chosen.losses(hidden_ND[chunk], weights, targets_N[chunk]) for chunk, chosen in chunks])
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
