@@ -26,6 +26,10 @@ class DamagedError(ValueError):
     """A file that is no whole checkpoint: cut short, changed, or something else."""
 
 
+class ForeignCheckpointError(ValueError):
+    """A whole checkpoint of another version, another trial or other data."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
     """A trial as it stood when it yielded `metrics`; all that it takes to go on as if nothing had happened."""
@@ -86,7 +90,7 @@ def load(location: str) -> Checkpoint:
     Raises:
         OSError: there is no such file, or the storage does not answer.
         DamagedError: the file is damaged.
-        ValueError: the checkpoint is of another version.
+        ForeignCheckpointError: the checkpoint is of another version.
     """
     content = storage.read(location)
     try:
@@ -98,7 +102,7 @@ def load(location: str) -> Checkpoint:
     try:
         return _record(plain)
     except (TypeError, LookupError, ValueError) as error:
-        raise ValueError(
+        raise ForeignCheckpointError(
             f"{location} is not a checkpoint of version {VERSION}, which this program reads: finish with the program "
             "that wrote it, or delete it to train from the start"
         ) from error
@@ -111,7 +115,7 @@ def resume(folder: str) -> Checkpoint | None:
 
     Raises:
         OSError: the storage does not answer.
-        ValueError: the checkpoint is of another version.
+        ForeignCheckpointError: the checkpoint is of another version.
     """
     while location := latest(folder):
         try:

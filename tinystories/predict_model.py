@@ -15,7 +15,8 @@ import torch
 from tinystories import checkpoint
 from tinystories.config import require_seed
 from tinystories.data.tokenizer import Tokenizer, load_tokenizer
-from tinystories.models.model import GPTNeo, from_transformers
+from tinystories.models.conversion import from_transformers
+from tinystories.models.model import GPTNeo
 from tinystories.options import Parser
 
 UNFINISHED = "\N{REPLACEMENT CHARACTER}"

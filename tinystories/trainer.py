@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from tinystories import compiling
 from tinystories import device as machine
-from tinystories.checkpoint import Checkpoint
+from tinystories.checkpoint import Checkpoint, ForeignCheckpointError
 from tinystories.config import TrialConfig
 from tinystories.data.dataset import Dataset, Tokens
 from tinystories.data.loader import ahead
@@ -50,8 +50,8 @@ class Trainer:
         shared_code: folder or URI through which machines share compiled code.
 
     Raises:
-        ValueError: the budget is too short for its evaluations, `resume` is of another trial or other data, or
-            there is no such device.
+        ForeignCheckpointError: `resume` is of another trial or other data.
+        ValueError: the budget is too short for its evaluations, or there is no such device.
     """
 
     def __init__(
@@ -302,9 +302,9 @@ def _require_same(checkpoint: Checkpoint, config: TrialConfig, dataset: Dataset)
     for field in fields(config):
         theirs, ours = getattr(checkpoint.config, field.name), getattr(config, field.name)
         if theirs != ours:
-            raise ValueError(f"the checkpoint was trained with {field.name} {theirs}, not {ours}")
+            raise ForeignCheckpointError(f"the checkpoint was trained with {field.name} {theirs}, not {ours}")
     if checkpoint.data_fingerprint != dataset.fingerprint:
-        raise ValueError(
+        raise ForeignCheckpointError(
             f"the checkpoint was trained on data {checkpoint.data_fingerprint}, {dataset.folder} holds "
             f"{dataset.fingerprint}"
         )

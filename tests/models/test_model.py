@@ -8,7 +8,8 @@ from transformers import GPTNeoConfig, GPTNeoForCausalLM
 
 from tinystories.config import ModelConfig
 from tinystories.models.attention import window_mask
-from tinystories.models.model import Attention, GPTNeo, from_transformers, to_transformers
+from tinystories.models.conversion import from_transformers, to_transformers
+from tinystories.models.model import Attention, GPTNeo
 
 
 def make_config(**changes: Any) -> ModelConfig:

@@ -14,8 +14,8 @@ from tinystories.config import AXES, Axis, ModelConfig, TrialConfig
 from tinystories.models.dropout import noise
 from tinystories.models.model import GPTNeo
 from tinystories.models.size import (
-    FEWEST,
     CORE_FLOPS_PER_SECOND,
+    FEWEST,
     evaluation_tokens,
     flops_per_step,
     flops_per_token,

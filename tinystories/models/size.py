@@ -16,7 +16,7 @@ EVALUATION_COST = 1 / 3
 EVALUATION_SHARE = 0.1
 """Most that the evaluations at the sample's stories cost, as a share of the training between them."""
 CORE_FLOPS_PER_SECOND = 2e10
-"""Training speed assumed of one CPU core: half of what docs/throughput.md measured, for there are slower ones. [FLOP/s]"""
+"""Training speed assumed of one CPU core: half of what `compiling.PRICES` says, as others are slower. [FLOP/s]"""
 FEWEST = 16_384
 """Validation tokens that a budget in seconds reads at least: some 80 stories, by which two trials' losses can be told
 apart to about 0.01 nat/token. [token]"""
