@@ -19,6 +19,7 @@ SAMPLE_SEED = 0
 """Seeds the order in which stories are sampled. One for all: trials of every seed read the same stories."""
 Text = np.ndarray[Any, np.dtype[np.uint16]]
 """Token ids: stories, each followed by the end-of-text token."""
+Losses = np.ndarray[Any, np.dtype[np.float64]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,10 +61,7 @@ def evaluate(model: GPTNeo, dataset: Dataset, *, batch_size: int, text_N: Text |
         text_N: what `sample` gave; None: the whole validation text.
     """
     text_N = dataset.valid if text_N is None else text_N
-    device = model.wte.weight.device
-    batches = windows(text_N, batch_size=batch_size, context=model.config.context)
-    losses = [model.losses(inputs_BL, targets_BL).flatten() for inputs_BL, targets_BL in ahead(batches, device)]
-    losses_N = torch.cat(losses).cpu().numpy().astype(np.float64)
+    losses_N = _losses(model, text_N, batch_size)
     loss = float(losses_N.mean())
     bytes_per_token = dataset.valid_bytes / (len(dataset.valid) - 1)
     return Evaluation(
@@ -71,6 +69,18 @@ def evaluate(model: GPTNeo, dataset: Dataset, *, batch_size: int, text_N: Text |
         se=_standard_error(losses_N, text_N[1:] == _end_of_text(dataset)),
         bpb=loss / math.log(2) / bytes_per_token,
     )
+
+
+def _losses(model: GPTNeo, text_N: Text, batch_size: int) -> Losses:
+    """Loss of every token but the first. [nat]"""
+    device = model.wte.weight.device
+    # In one piece from the start: small tensors that stay between the large ones of every batch leave holes in memory.
+    losses_N, done = torch.empty(len(text_N) - 1, device=device), 0
+    batches = windows(text_N, batch_size=batch_size, context=model.config.context)
+    for inputs_BL, targets_BL in ahead(batches, device):
+        losses_N[done : done + targets_BL.numel()] = model.losses(inputs_BL, targets_BL).flatten()
+        done += targets_BL.numel()
+    return losses_N.cpu().numpy().astype(np.float64)
 
 
 def windows(text_N: Text, *, batch_size: int, context: int) -> Iterator[tuple[Tokens, Tokens]]:
@@ -95,7 +105,7 @@ def _end_of_text(dataset: Dataset) -> int:
     return int(dataset.valid[-1])  # every story ends with it
 
 
-def _standard_error(losses_N: np.ndarray[Any, Any], ends_N: np.ndarray[Any, Any]) -> float:
+def _standard_error(losses_N: Losses, ends_N: np.ndarray[Any, Any]) -> float:
     """Of the mean loss, if the stories are drawn from all that could have been told. [nat/token]
 
     The mean is a ratio of two sums over stories, nats and tokens; tokens of one story are not independent.

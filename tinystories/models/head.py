@@ -59,8 +59,10 @@ def linear_cross_entropy(hidden_ND: Tensor, weight_VD: Tensor, targets_N: Tensor
 def token_losses(hidden_ND: Tensor, weight_VD: Tensor, targets_N: Tensor, kernels: Kernels = EAGER) -> Tensor:
     """The same of each token, without a gradient: losses_N. [nat]"""
     weights = weight_VD.to(hidden_ND.dtype)
-    chunks = _chunks(hidden_ND, len(weight_VD), kernels)
-    return torch.cat([chosen.losses(hidden_ND[chunk], weights, targets_N[chunk]) for chunk, chosen in chunks])
+    losses_N = torch.empty(targets_N.shape, device=hidden_ND.device)
+    for chunk, chosen in _chunks(hidden_ND, len(weight_VD), kernels):
+        losses_N[chunk] = chosen.losses(hidden_ND[chunk], weights, targets_N[chunk])
+    return losses_N
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
