@@ -1,10 +1,17 @@
 """What is exported is what was trained: the same loss in transformers alone, or nothing at all."""
 
+import itertools
 import json
 import math
+import os
+import resource
+import shlex
+import shutil
+import stat
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -16,6 +23,7 @@ from sweeps.record.tables import Result, RunFolder, read_results, write_results
 from tinystories import checkpoint
 from tinystories.config import TrialConfig
 from tinystories.data.dataset import Dataset
+from tinystories.device import precision
 from tinystories.models import size
 from tinystories.trainer import Trainer
 
@@ -24,15 +32,22 @@ from .examples import RESULT, minimal
 
 @pytest.fixture
 def run(tmp_path: Path, dataset: Dataset) -> Path:
-    """A run folder with one trained trial, as a sweep leaves it."""
-    folder = RunFolder(tmp_path / "run")
-    config = TrialConfig(depth=3, width=16, heads=2, budget=4e3, context=32, window=8, batch_size=4, evaluations=2)
+    """A run folder with one trained trial."""
+    return make_run(tmp_path / "run", dataset)
+
+
+def make_run(root: Path, dataset: Dataset, *, evaluations: int = 2, **changes: Any) -> Path:
+    """A run folder as a sweep leaves it, with one trial of two evaluations, stopped after so many."""
+    folder = RunFolder(root)
+    shape = {"depth": 3, "width": 16, "heads": 2, "context": 32, "window": 8}
+    config = TrialConfig(**{**shape, "budget": 4e3, "batch_size": 4, "evaluations": 2} | changes)  # type: ignore[arg-type]
     trainer = Trainer(config, dataset, device="cpu")
-    for _ in trainer.run():
+    for _ in itertools.islice(trainer.run(), evaluations):
         location = checkpoint.save(trainer.checkpoint(), str(folder.checkpoints / "0000"))
     last = trainer.checkpoint().metrics
     row = replace(
         RESULT,
+        status="completed" if evaluations == 2 else "stopped",
         depth=3,
         width=16,
         heads=2,
@@ -80,6 +95,25 @@ def test_the_tokenizer_that_comes_along_gives_the_same_ids(run: Path, tmp_path: 
     assert tokenizer.decode([tokenizer.eos_token_id]) == "<|endoftext|>"
 
 
+def test_the_tokenizer_is_named_as_transformers_4_knows_it_too(run: Path, tmp_path: Path) -> None:
+    """Version 4.57 refuses the TokenizersBackend that version 5 writes; so do the tools that are built on it."""
+    export.export(run, tmp_path / "best")
+    settings = json.loads((tmp_path / "best/tokenizer_config.json").read_text(encoding="utf-8"))
+
+    assert settings["tokenizer_class"] == "PreTrainedTokenizerFast"
+    assert not [value for value in settings.values() if isinstance(value, str) and str(tmp_path) in value]
+
+
+def test_the_files_have_the_permissions_that_the_umask_leaves(run: Path, tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        export.export(run, tmp_path / "best")
+    finally:
+        os.umask(before)
+
+    assert {stat.filemode(path.stat().st_mode) for path in (tmp_path / "best").iterdir()} == {"-rw-r-----"}
+
+
 def test_the_model_generates_by_its_own_settings(run: Path, tmp_path: Path) -> None:
     export.export(run, tmp_path / "best")
     model = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "best")
@@ -93,9 +127,35 @@ def test_the_model_generates_by_its_own_settings(run: Path, tmp_path: Path) -> N
 def test_the_model_card_says_what_it_is(run: Path, tmp_path: Path, dataset: Dataset) -> None:
     loss, _ = export.export(run, tmp_path / "best")
     card = (tmp_path / "best/README.md").read_text(encoding="utf-8")
+    used = str(precision("auto", torch.device("cpu"))).removeprefix("torch.")
 
-    for expected in ("depth 3, width 16, heads 2", f"{loss:.4f} nat/token", dataset.fingerprint, "run_cap: 4"):
+    for expected in (
+        *("depth 3, width 16, heads 2", f"{loss:.4f} nat/token", dataset.fingerprint, "run_cap: 4"),
+        *(f"| dtype | {used} (asked for: auto) |", "| mlp_ratio | 4 |"),
+    ):
         assert expected in card
+    assert "licence" not in card
+
+
+def test_the_model_card_names_licence_and_source_of_the_data(run: Path, tmp_path: Path, dataset: Dataset) -> None:
+    data = shutil.copytree(dataset.folder, tmp_path / "data")
+    known = json.loads((data / "dataset.json").read_text(encoding="utf-8"))
+    more = {"license": "cdla-sharing-1.0", "citation": "@article{stories}"}
+    (data / "dataset.json").write_text(json.dumps(known | more), encoding="utf-8")
+
+    export.export(run, tmp_path / "best", data=str(data))
+    card = (tmp_path / "best/README.md").read_text(encoding="utf-8")
+
+    assert "| licence of the data | cdla-sharing-1.0 |" in card
+    assert "@article{stories}" in card
+
+
+def test_a_stopped_trial_is_held_to_the_loss_on_its_sample(tmp_path: Path, dataset: Dataset) -> None:
+    run = make_run(tmp_path / "run", dataset, evaluations=1, evaluation_tokens=2000)
+    loss, row = export.export(run, tmp_path / "best")
+
+    assert abs(loss - row.best_val_loss) > export.TOLERANCE  # of the whole file, which the trial has not read
+    assert transformers_loss(tmp_path / "best", dataset, context=32) == pytest.approx(loss, abs=1e-3)
 
 
 def test_another_loss_than_it_measures_is_refused(
@@ -121,6 +181,72 @@ def test_a_checkpoint_that_gave_way_to_a_later_one_is_found(
     assert (exported.trial_id, exported.best_val_loss) == ("0000", row.best_val_loss)
     assert loss == pytest.approx(row.best_val_loss, abs=1e-3)
     assert exported.tokens > 1
+
+
+@pytest.mark.parametrize("loss", [math.nan, math.inf])
+def test_a_model_that_measures_no_number_is_refused(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], loss: float
+) -> None:
+    (location,) = {path for path in (run / "checkpoints/0000").iterdir() if "0002" in path.name}
+    saved = checkpoint.load(str(location))
+    saved.model["ln_f.weight"].fill_(loss)
+    location.unlink()
+    checkpoint.save(saved, str(location.parent))
+
+    assert export.main([str(run), "--out", str(tmp_path / "best")]) == 2
+    assert "the exported files have a loss of nan" in capsys.readouterr().err
+    assert not (tmp_path / "best").exists()
+
+
+def test_data_that_have_moved_are_asked_for(
+    run: Path, tmp_path: Path, dataset: Dataset, capsys: pytest.CaptureFixture[str]
+) -> None:
+    moved = run.rename(tmp_path / "elsewhere")
+    (moved / "origin.json").write_text(json.dumps({"location": str(tmp_path / "gone")}), encoding="utf-8")
+
+    assert export.main([str(moved), "--out", str(tmp_path / "best")]) == 2
+    (error,) = capsys.readouterr().err.splitlines()
+    assert str(tmp_path / "gone") in error
+    assert "--data FOLDER" in error
+    assert export.main([str(moved), "--out", str(tmp_path / "best"), "--data", str(dataset.folder)]) == 0
+
+
+@pytest.mark.parametrize("room", [0, 1000, 10_000, 40_000])
+def test_a_full_disk_is_one_line_and_leaves_nothing_behind(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], room: int
+) -> None:
+    """Files may not be larger than so many bytes: what each library raises then is what it raises on a full disk."""
+    export.export(run, tmp_path / "best")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "best").iterdir()}
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))
+    try:
+        status = export.main([str(run), "--out", str(tmp_path / "best")])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    assert status == 2
+    (error,) = capsys.readouterr().err.splitlines()
+    assert error.startswith("error: ")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "best").iterdir()} == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["best", "run"]
+
+
+@pytest.mark.parametrize("name", ["what?", "50%20", "a#b", "two words", "[red]x", "été-物語", "two\nlines", "it's"])
+def test_folders_may_have_any_name(
+    tmp_path: Path, dataset: Dataset, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    run, out = make_run(tmp_path / name / "run", dataset), tmp_path / name / "best"
+
+    assert export.main([str(run), "--out", str(out)]) == 0
+
+    shown = capsys.readouterr().out
+    assert sorted(path.name for path in tmp_path.iterdir()) == [name]
+    assert shlex.split(shown.partition("Let it write:\n")[2])[3] == str(out)
+    code = (out / "README.md").read_text(encoding="utf-8").partition("```python\n")[2].partition("```")[0]
+    loaded: dict[str, Any] = {}
+    exec(code.partition("prompt =")[0], loaded)  # as a reader would paste it
+    assert loaded["model"].config.hidden_size == 16
 
 
 @pytest.mark.parametrize(
