@@ -65,7 +65,11 @@ class Policy:
         self._finals = Finals(self._rule, trials) if isinstance(self._rule, Screening) else None
 
     def apply(self, event: Event) -> None:
-        """Take in an event that `trials` has taken in."""
+        """Take in an event that `trials` has taken in.
+
+        Raises:
+            ValueError: a configuration is none that the sweep can have.
+        """
         if not isinstance(event, TrialEvent):
             return
         trial = self._trials[event.trial_id]
@@ -73,6 +77,7 @@ class Policy:
             return
         match event:
             case Proposed():
+                self._spec.trial_config(trial.assignment)  # checks it
                 self._proposals.begin(trial.trial_id, trial.assignment)
                 self._judge(trial)
             case Substituted():
