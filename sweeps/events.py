@@ -148,7 +148,7 @@ Event = (
     | Spent
     | Closed
 )
-NAME = re.compile(r"\d{4,}")
+NAME = re.compile(r"[0-9]{4,}")
 """Of a trial: it names folders, so nothing else may stand in a journal."""
 KINDS: dict[str, type[Any]] = {kind.__name__.lower(): kind for kind in get_args(Event)}
 """Events by the name that a line of the journal gives them."""
@@ -168,10 +168,10 @@ def from_line(line: str) -> Event:
         ValueError: it is not JSON, or not an event with exactly the fields of its kind.
     """
     raw = json.loads(line)
-    if not isinstance(raw, dict) or raw.get("event") not in KINDS:
+    name = raw.pop("event", None) if isinstance(raw, dict) else None
+    if not isinstance(name, str) or name not in KINDS:
         raise ValueError(f"no event of this version: {line[:80]!r}")
-    kind = KINDS[raw.pop("event")]
-    event: Event = _record(kind, raw)
+    event: Event = _record(KINDS[name], raw)
     return event
 
 
@@ -192,7 +192,7 @@ def _record(kind: type[Any], raw: Any) -> Any:
 def _typed(kind: Any, value: Any, name: str) -> Any:
     if kind is Metrics:
         return _record(Metrics, value)
-    if name == "trial_id" and not NAME.fullmatch(str(value)):
+    if name == "trial_id" and not (isinstance(value, str) and NAME.fullmatch(value)):
         raise ValueError(f"trial_id {value!r} is not four digits or more")
     if kind is float:
         if isinstance(value, bool) or not isinstance(value, int | float | str):
@@ -205,4 +205,6 @@ def _typed(kind: Any, value: Any, name: str) -> Any:
     expected = dict if kind == Assignment else kind
     if type(value) is not expected:
         raise ValueError(f"{name} {value!r} is not {expected.__name__}")
+    if expected is dict and not all(isinstance(entry, int | float | str) for entry in value.values()):
+        raise ValueError(f"{name} {value!r} holds what no parameter can be")
     return value

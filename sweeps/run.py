@@ -26,6 +26,7 @@ from sweeps import showing
 from sweeps.limits import Limits
 from sweeps.machines import cluster, packing, replay, signals
 from sweeps.machines.simulated import Clock
+from sweeps.policy import samplers
 from sweeps.record import claim
 from sweeps.record.folder import RunFolder
 from sweeps.record.mirror import Mirror
@@ -134,6 +135,7 @@ def _prepare(options: argparse.Namespace, stack: ExitStack) -> Session | int:
     spec, raw = load.load(options.spec, options.set, name=options.name, trials=options.trials)
     if spec.notes:
         print(f"{options.spec.name}: {'; '.join(spec.notes)}.", file=sys.stderr)
+    samplers.check(spec)
     vocabulary = vocab_size(spec.data)
     spec = spec.for_vocabulary(vocabulary)
     size.steps(spec.largest_trial(vocabulary), vocabulary)  # refuses a budget that is too short

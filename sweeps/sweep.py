@@ -151,7 +151,9 @@ class Sweep:
         if metrics.evaluation <= trial.evaluation:
             return Verdict.CONTINUE
         self.record.write(Evaluated(trial_id=trial_id, at=self._now, metrics=metrics, checkpoint=checkpoint))
-        return self._follow(trial)
+        verdict = self._follow(trial)
+        self._note_spending()
+        return verdict
 
     def _follow(self, trial: Trial) -> Verdict:
         """Decide on a trial's last evaluation."""
@@ -191,12 +193,16 @@ class Sweep:
         logger.info("trial %s %s", event.trial_id, type(event).__name__.lower())
         self.record.write(event)
         self.meter.end(event.trial_id)
-        if self.meter.is_due:
-            self.record.write(self.meter.note(self._now))
+        self._note_spending()
         trial = self.trials[event.trial_id]
         if not trial.unfinished:
             self.ended.append((self._clocks.steady(), trial))
             self.checkpoints.end(trial)
+
+    def _note_spending(self) -> None:
+        """Write down what the sweep has taken, now and then, for a run that is killed."""
+        if self.meter.is_due:
+            self.record.write(self.meter.note(self._now))
 
     def settle(self) -> None:
         """Abandon what is not asked for any more, close the search if it has ended, and delete what is not to be kept.

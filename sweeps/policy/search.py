@@ -56,9 +56,14 @@ class Search:
         self._finals = Finals(self._rule, trials) if isinstance(self._rule, Screening) else None
 
     def apply(self, event: TrialEvent, trial: Trial) -> None:
-        """Take in an event of a trial."""
+        """Take in an event of a trial.
+
+        Raises:
+            ValueError: a configuration is none that the sweep can have.
+        """
         match event:
             case Proposed():
+                self._spec.trial_config(trial.assignment)  # checks it
                 self._proposals.begin(trial.trial_id, trial.assignment)
                 self._judge(trial)
             case Substituted():
@@ -80,7 +85,7 @@ class Search:
             self.second[trial.trial_id] = self._spec.second_objective(config, self._vocab_size)
 
     def _loss(self, trial: Trial) -> float:
-        """The last loss that is compared, on the same text in all trials; infinite if the trial diverged. [nat/token]"""
+        """The last loss on the text that all trials read; infinite if the trial diverged. [nat/token]"""
         metrics = trial.metrics
         return metrics.sample_loss if metrics and metrics.usable else math.inf
 

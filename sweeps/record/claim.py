@@ -50,7 +50,7 @@ def check_spec(folder: RunFolder, spec: Spec) -> None:
     """
     if not folder.spec.exists():
         return
-    if not folder.journal.exists():
+    if not folder.journal.exists() and (folder.results.exists() or folder.study.exists()):
         raise ValueError(
             f"{folder.root} was begun by version 0.1, whose run folders have no journal.jsonl; finish it with that "
             "version, or give another --name"
