@@ -90,9 +90,9 @@ def _expectation(spec: Spec) -> str:
     """What the numbers of trials are, where they may come out otherwise."""
     if spec.early_terminate and spec.early_terminate.type != "screen":
         more = "; with two objectives, some more" if spec.pareto else ""
-        return f"Trials are those that ASHA is expected to let pass if they come in no order{more}. "
+        return f"Trials are those that ASHA is expected to train so far if they come in no order{more}. "
     if spec.early_terminate and spec.forecasts:
-        return "More may go on than the finalists: those with a fair chance to end best, and as forecasts change. "
+        return "More than the finalists may be promoted: those with a fair chance to end best, and as forecasts change. "
     return ""
 
 
