@@ -1,4 +1,4 @@
-"""Run a sweep: python sweeps/run.py [SPEC.yaml]. Running the same command again goes on, or prints the result."""
+"""Run a sweep: python sweeps/run.py [SPEC.yaml]. Running the same command again resumes it, or prints the result."""
 
 import argparse
 import logging

@@ -3,7 +3,7 @@
 Starting a Ray Train run costs 12 to 15 seconds, so each slot does it once. The slot is a Tune Trainable with
 reused actors; its Train worker pulls jobs from a mailbox and answers with one report an evaluation. ASHA's stop
 frees the worker at the next message. A bad configuration is an answer, not an exception, and costs nothing; a
-dead or hung worker fails the slot, and Tune starts the trial in a new one, where it goes on from its checkpoint.
+dead or hung worker fails the slot, and Tune starts the trial in a new one, where it resumes from its checkpoint.
 """
 
 import threading

@@ -58,7 +58,7 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """One evaluation, or the end of a trial that could not go on."""
+    """One evaluation, or the end of a trial that failed."""
 
     metrics: Metrics | None = None
     """The evaluation; None: the trial failed."""

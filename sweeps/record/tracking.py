@@ -115,7 +115,7 @@ class Tracker:
         self._put(self._restore, trial_id, dict(config), list(evaluations), status, dict(summary or {}))
 
     def start(self, trial_id: str, config: Mapping[str, Any], resumed: bool) -> None:
-        """Open the trial's run, or go on with the one that an earlier process left.
+        """Open the trial's run, or resume the one that an earlier process left.
 
         Args:
             config: shown as the run's config.
