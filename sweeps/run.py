@@ -26,7 +26,7 @@ from sweeps.record.tracking import Tracker
 from sweeps.report import live, preview, result
 from sweeps.report.live import Display
 from sweeps.spec import load
-from sweeps.spec.corpus import Data, prepare, vocab_size
+from sweeps.spec.corpus import Data, prepare, valid_tokens, vocab_size
 from sweeps.spec.schema import Spec
 from sweeps.sweep import Sweep
 from tinystories.config import parse_number
@@ -118,15 +118,22 @@ def _prepare(options: argparse.Namespace, stack: ExitStack) -> Session | int:
     budget = _budget(options)
     spec, raw = load.load(options.spec, options.set, name=options.name, trials=options.trials)
     vocabulary = vocab_size(spec.data)
-    spec = spec.for_vocabulary(vocabulary)
+    asked, spec = spec, spec.for_vocabulary(vocabulary)
     size.steps(spec.largest_trial(vocabulary), vocabulary)  # refuses a budget that is too short
     if options.dry_run:
-        preview.show(spec, vocabulary, Console(), price=budget, tokens_per_second=options.tokens_per_second)
+        preview.show(
+            spec,
+            vocabulary,
+            Console(),
+            valid_tokens=valid_tokens(spec.data),
+            price=budget,
+            tokens_per_second=options.tokens_per_second,
+        )
         return 0
     if options.replay:
         return _replay(options, spec, vocabulary, budget)
     folder = RunFolder(Path("runs", spec.name).absolute())
-    claim.check_spec(folder, spec)
+    claim.check_spec(folder, asked)
     location = claim.storage_location(folder, options.storage)
     if options.address:
         cluster.check_answers(options.address)
@@ -136,7 +143,7 @@ def _prepare(options: argparse.Namespace, stack: ExitStack) -> Session | int:
         stack.enter_context(folder.locked())
         mirror = Mirror(folder, location and f"{location}/{spec.name}")
         mirror.fetch()
-        claim.check_spec(folder, spec)
+        claim.check_spec(folder, asked)
         claim.check_data(folder, data)
         claim.claim(folder, raw, data, location)
         if not confirmation.left(spec, read_results(folder.results)):

@@ -1,6 +1,6 @@
 """One sweep as its YAML says it, and what follows from it; `load` makes it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -165,9 +165,16 @@ class Spec:
     def for_vocabulary(self, vocab_size: int) -> "Spec":
         """This sweep with the shapes alone that its limits allow on data of so many tokens.
 
+        All its trials evaluate on one sample of stories, which fits the trial that trains on the fewest tokens.
+
         Raises:
             ValueError: that is none, or not one of `points`.
         """
+        bound = self._within_limits(vocab_size)
+        smallest = min(size.evaluation_tokens(trial, vocab_size) for trial in bound.widest_trials)
+        return replace(bound, trial={"evaluation_tokens": smallest, **bound.trial})
+
+    def _within_limits(self, vocab_size: int) -> "Spec":
         limits = self.space.limits
         if limits.max_parameters is None and limits.max_flops is None:
             return self
@@ -187,9 +194,13 @@ class Spec:
 
     def largest_trial(self, vocab_size: int) -> TrialConfig:
         """The trial with the most parameters on data of so many tokens."""
+        return max(self.widest_trials, key=lambda trial: size.parameters(trial.model(vocab_size)))
+
+    @property
+    def widest_trials(self) -> Iterator[TrialConfig]:
+        """A trial of every shape, all else that is searched at its highest."""
         others = {name: parameter.highest for name, parameter in self.space.parameters.items()}
-        trials = (self.trial_config({**others, **shape}) for shape in self.space.shapes)
-        return max(trials, key=lambda trial: size.parameters(trial.model(vocab_size)))
+        return (self.trial_config({**others, **shape}) for shape in self.space.shapes)
 
     @property
     def trials(self) -> int:
