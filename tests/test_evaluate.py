@@ -1,5 +1,7 @@
 import itertools
 import math
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -50,6 +52,35 @@ def test_batch_size_does_not_change_the_loss(model: GPTNeo, dataset: Dataset, ba
     found, expected = (evaluate(model, dataset, batch_size=size) for size in (batch_size, 8))
 
     assert (found.loss, found.se, found.bpb) == pytest.approx((expected.loss, expected.se, expected.bpb), rel=1e-6)
+
+
+MEASURE = """
+import resource, sys
+import numpy as np, torch
+from pathlib import Path
+from tinystories.config import ModelConfig
+from tinystories.data.dataset import Dataset
+from tinystories.device import keep_freed_memory
+from tinystories.evaluate import evaluate
+from tinystories.models.model import GPTNeo
+keep_freed_memory()
+torch.set_num_threads(1)
+model = GPTNeo(ModelConfig(depth=1, width=16, heads=1, vocab_size=8192, context=64))
+peaks = []
+for tokens in (5_000, 5_000, 50_000):
+    text = np.random.default_rng(0).integers(8192, size=tokens).astype(np.uint16)
+    data = Dataset(folder=Path(), vocab_size=8192, tokenizer="", fingerprint="", train=text, valid=text, valid_bytes=1)
+    evaluate(model, data, batch_size=16)
+    peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(peaks[2] - peaks[1])
+"""
+
+
+def test_a_longer_text_takes_no_more_memory() -> None:
+    """As a trainer has glibc set up: memory that is freed stays, so that what is kept can leave holes in it."""
+    done = subprocess.run([sys.executable, "-c", MEASURE], capture_output=True, text=True, check=True)
+
+    assert int(done.stdout) < 16 * 1024  # KiB: the logits of a single batch
 
 
 def test_bits_per_byte_depend_on_the_text_not_on_its_tokens(model: GPTNeo, dataset: Dataset) -> None:
