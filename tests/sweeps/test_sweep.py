@@ -9,9 +9,9 @@ from typing import Any
 import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState
-from sweeps.policy.search import Search
 
 from sweeps.machines.replay import Clock
+from sweeps.policy.search import Search
 from sweeps.record import tables
 from sweeps.record.spending import Budget
 from sweeps.record.tables import Curves, Result, RunFolder, Status, read_curves, read_results, write_results
