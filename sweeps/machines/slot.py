@@ -3,7 +3,7 @@
 Starting a Ray Train run costs 12 to 15 seconds, so each slot does it once. The slot is a Tune Trainable with
 reused actors; its Train worker pulls jobs from a mailbox and answers with one report an evaluation. ASHA's stop
 frees the worker at the next message. A bad configuration is an answer, not an exception, and costs nothing; a
-dead or hung worker fails the slot, and Tune starts the trial in a new one, where it goes on from its checkpoint.
+dead or hung worker fails the slot, and Tune starts the trial in a new one, where it resumes from its checkpoint.
 """
 
 import threading
@@ -21,10 +21,10 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from sweeps.machines.worker import GO, QUIT, READY, STOP, Job, Mailbox, Report, SlotConfig, serve
 
 HEAD = "node:__internal_head__"
-"""Resource of the head node, which no spot market takes back. A slot takes a crumb of it: Tune refuses trials that take
-nothing."""
+"""Resource of the head node, which no spot market takes back. A slot takes a tiny part of it: Tune refuses trials that
+take nothing."""
 POLL_SECONDS = 1.0
-"""How often a waiting slot looks whether its Train worker is still alive."""
+"""How often a waiting slot checks that its Train worker is still alive."""
 
 
 class Slot(tune.Trainable):

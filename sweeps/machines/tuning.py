@@ -72,7 +72,7 @@ class SweepSearcher(Searcher):
 
 
 class SweepScheduler(FIFOScheduler):
-    """Tune tells here what trials report, and hears whether they go on."""
+    """Tune tells here what trials report, and is told whether they continue."""
 
     def __init__(self, bridge: Bridge) -> None:
         super().__init__()

@@ -31,7 +31,7 @@ class SlotConfig:
     gpus: float
     """Share of a GPU, and of its memory; 0: none."""
     patience: float
-    """Time without a report after which the worker is taken for hung. [s]"""
+    """Time without a report after which the worker counts as hung. [s]"""
     storage: str
     """Folder or URI for Ray Train's own files."""
     data: str
@@ -53,12 +53,12 @@ class Job:
     trial_id: str
     config: TrialConfig
     checkpoints: str
-    """The trial's folder or URI; a checkpoint found there is gone on from."""
+    """The trial's folder or URI; a trial resumes from a checkpoint found there."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """One evaluation, or the end of a trial that could not go on."""
+    """One evaluation, or the end of a trial that could not continue."""
 
     metrics: Metrics | None = None
     """The evaluation; None: the trial failed."""
@@ -69,7 +69,7 @@ class Report:
     trace: str = ""
     """Where in the code."""
     fatal: bool = False
-    """Every trial would fail like this one, so the sweep ends here and can be gone on with once it is mended."""
+    """Every trial would fail like this one, so the sweep ends here and can be resumed once the cause is removed."""
 
     def ends(self, job: Job) -> bool:
         """Whether the trial has nothing more to report."""
@@ -142,7 +142,7 @@ def _run(job: Job, dataset: "Dataset", mailbox: Any, config: SlotConfig) -> None
 
     Raises:
         AcceleratorError: after it the process cannot be trusted, so it ends and the slot with it.
-        OSError: the storage did not answer; a new slot goes on from the checkpoint. A full disk is an answer.
+        OSError: the storage did not answer; a new slot resumes from the checkpoint. A full disk is an answer.
     """
     import torch
 

@@ -69,7 +69,9 @@ class Tried:
         """A configuration, with a seed that none of its trials has had if there are any."""
         if self.is_new(assignment):
             return dict(assignment)
-        used = {self._seed(self._assignments[trial_id]) for trial_id in self._trials[self._spec.space.identity(assignment)]}
+        used = {
+            self._seed(self._assignments[trial_id]) for trial_id in self._trials[self._spec.space.identity(assignment)]
+        }
         first = self._seed(assignment)
         return {**assignment, "seed": next(seed for seed in itertools.count(first) if seed not in used)}
 
@@ -78,7 +80,7 @@ class Tried:
 
 
 class Failures:
-    """Where trials have failed, which samplers of Optuna do not look at."""
+    """Where trials have failed, which samplers of Optuna ignore."""
 
     def __init__(self) -> None:
         self._failed: dict[str, bool] = {}

@@ -22,7 +22,7 @@ FREE_TO_CHANGE = {
     *("run_cap", "cpus_per_trial", "trials_per_gpu", "keep_checkpoints", "max_failures", "patience"),
     *("wandb", "project", "data", "replay", "confirm"),
 }
-"""Keys that may differ when a sweep goes on; data are compared by what they hold."""
+"""Keys that may differ when a sweep is resumed; data are compared by what they hold."""
 
 
 def storage_location(folder: RunFolder, wanted: str | None) -> str | None:

@@ -19,10 +19,10 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class Line:
-    """An event and where it stands."""
+    """An event and the number of its line."""
 
     number: int
-    """Counted from 1."""
+    """Its number in the file, counted from 1."""
     event: Event
 
 
@@ -62,7 +62,7 @@ class Journal:
                     raise self.damaged(number, error) from None
 
     def damaged(self, number: int, error: ValueError) -> ValueError:
-        """What to say of a line that does not hold."""
+        """The error that names a damaged line."""
         reason = " ".join(str(error).split())
         return ValueError(f"{self.path}, line {number}: {reason}; restore the file, or give another --name")
 

@@ -96,7 +96,7 @@ class Tracker:
         return tracker
 
     def run_id(self, trial_id: str) -> str:
-        """Names the run of a trial, for ever."""
+        """The name of a trial's run, which never changes."""
         return _run_id(f"{self._sweep}-{self._token}-{trial_id}")
 
     def restore(
@@ -111,7 +111,7 @@ class Tracker:
         self._put(self._restore, trial_id, dict(config), list(evaluations), status, dict(summary))
 
     def start(self, trial_id: str, config: Mapping[str, Any], resumed: bool) -> None:
-        """Open the trial's run, or go on with the one that an earlier process left.
+        """Open the trial's run, or resume the one that an earlier process left.
 
         Args:
             config: shown as the run's config.

@@ -30,7 +30,7 @@ SWEEP = Path(run.__file__)
 DEADLINE = 240
 """Far more than any step takes, so that a hang is a failure. [s]"""
 EVALUATIONS = 9
-"""Of a full trial."""
+"""Evaluations of a full trial."""
 
 
 @pytest.fixture(scope="module")
