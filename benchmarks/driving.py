@@ -81,6 +81,6 @@ class _Curve:
 
 
 def _reading(ended: int, reports: int) -> Reading:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1])
     memory = pages * os.sysconf("SC_PAGE_SIZE")
     return Reading(ended=ended, reports=reports, cpu=time.process_time(), wall=time.perf_counter(), memory=memory)

@@ -10,7 +10,7 @@ from typing import Any
 import rehearsal
 
 from sweeps import showing
-from sweeps.machines import cluster
+from sweeps.machines import access, cluster
 from sweeps.policy.verdicts import Verdict
 from sweeps.record.folder import RunFolder
 from sweeps.record.tracking import Tracker
@@ -96,7 +96,7 @@ def documented(*, trials: int, evaluations: int, slots: int, folder: Path) -> La
 
     Source: docs.ray.io, "Hyperparameter Tuning with Ray Tune" of Ray Train's user guide (Ray 2.60).
     """
-    os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # as `cluster.connect` does
+    os.environ.update(access.closed())  # as `cluster.connect` does
     import ray
     from ray import tune
 

@@ -146,7 +146,7 @@ def _train(trial: TrialConfig, dataset: Dataset, device: str) -> float:
 def _read(file: Path, dataset: Dataset) -> Runs:
     """The runs that a file holds; all must be of this data."""
     try:
-        records = json.loads(file.read_text())
+        records = json.loads(file.read_text(encoding="utf-8"))
         losses = [math.inf if run["val_loss"] is None else run["val_loss"] for run in records]
         runs = dict(zip((TrialConfig(**run["trial"]) for run in records), losses, strict=True))
         ours = all(run["data"] == dataset.fingerprint for run in records)

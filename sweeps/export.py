@@ -2,19 +2,29 @@
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
 import torch
 import yaml
-from rich.console import Console
 
+if __name__ == "__main__":
+    # wandb[sweeps] comes with a package of this name; Ray's workers would find it even where this file does not.
+    found = PathFinder.find_spec("sweeps", sys.path[1:])
+    if found and found.origin and not Path(found.origin).parent.samefile(Path(__file__).parent):
+        print(f"error: {found.origin} is another package named sweeps, found before this one", file=sys.stderr)
+        sys.exit(2)
+
+from sweeps.machines import signals
 from sweeps.record.folder import RunFolder
 from sweeps.record.tables import MEASURED, Result, ranked, read_results
-from tinystories import checkpoint, storage
+from tinystories import checkpoint, storage, terminal
+from tinystories import options as types
 from tinystories.checkpoint import Checkpoint
 from tinystories.data.dataset import TOKENIZER, Dataset, open_dataset
 from tinystories.data.tokenizer import END_OF_TEXT
@@ -39,24 +49,28 @@ evaluation rounds to 8 bits, by some 1e-4 (measured here on two cores).
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit status."""
     options = _parser().parse_args(arguments)
-    try:
-        loss, result = export(options.run, options.out, trial=options.trial, data=options.data)
-    except (ValueError, OSError) as error:
-        print("error:", *str(error).split(), file=sys.stderr)
-        return 2
-    console = Console()
+    with signals.watched(f"To repeat: {shlex.join(['python', *sys.argv])}") as watch:
+        try:
+            loss, result = export(options.run, options.out, trial=options.trial, data=options.data)
+        except (ValueError, OSError) as error:
+            return terminal.refuse(error)
+        except KeyboardInterrupt:
+            print("Stopped; nothing was exported.", file=sys.stderr)
+            return watch.status
+    console = terminal.console()
     console.print(f"{options.out}: {result.shape}, measured again: {loss:.4f} nat/token", soft_wrap=True)
     console.print("Let it write:")
-    console.print(f'python -m tinystories.predict_model {options.out} --prompt "Once upon a time"', soft_wrap=True)
+    out = shlex.quote(str(options.out))
+    console.print(f'python -m tinystories.predict_model {out} --prompt "Once upon a time"', soft_wrap=True)
     return 0
 
 
 def _parser() -> Parser:
     parser = Parser(prog="sweeps/export.py", description=__doc__)
-    parser.add_argument("run", type=Path, help="run folder of the sweep, runs/NAME")
-    parser.add_argument("--out", type=Path, required=True, help="folder to write, such as models/best")
+    parser.add_argument("run", type=types.path, help="run folder of the sweep, runs/NAME")
+    parser.add_argument("--out", type=types.path, required=True, help="folder to write, such as models/best")
     parser.add_argument("--trial", help="trial to export (default: the best)")
-    parser.add_argument("--data", help="where the sweep's data are now (default: where they were)")
+    parser.add_argument("--data", type=types.location, help="where the sweep's data are now (default: where they were)")
     return parser
 
 
@@ -78,7 +92,7 @@ def export(run: Path, out: Path, *, trial: str | None = None, data: str | None =
     folder = RunFolder(run)
     result = _choose(folder, trial)
     saved = checkpoint.load(_location(folder, result))
-    known = json.loads(folder.origin.read_text())
+    known = json.loads(folder.origin.read_text(encoding="utf-8"))
     dataset = open_dataset(data or known["location"])
     if dataset.fingerprint != saved.data_fingerprint:
         raise ValueError(f"{dataset.folder} holds other data than trial {result.trial_id} was trained on; see --data")
@@ -92,9 +106,14 @@ def export(run: Path, out: Path, *, trial: str | None = None, data: str | None =
                 f"{result.best_val_loss:.4f}; nothing was exported"
             )
         card = model_card(
-            result, saved, spec=yaml.safe_load(folder.spec.read_text()), loss=loss, bpb=bpb, name=str(out)
+            result,
+            saved,
+            spec=yaml.safe_load(folder.spec.read_text(encoding="utf-8")),
+            loss=loss,
+            bpb=bpb,
+            name=str(out),
         )
-        (aside / "README.md").write_text(card)
+        (aside / "README.md").write_text(card, encoding="utf-8")
     return loss, result
 
 
@@ -225,4 +244,4 @@ The learning rate is the one at width 256; hidden matrices use it times 256 / wi
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(terminal.run(main))

@@ -218,10 +218,10 @@ def test_finished_searches_are_kept_and_not_run_again(tmp_path: Path) -> None:
     jobs = [Job("stories", "tokens", 8, "random", 5.0, seed) for seed in range(3)]
     kept = tmp_path / "kept.jsonl"
     first = list(outcomes(jobs[:2], data=tmp_path, processes=1, kept=kept))
-    lines = kept.read_text().splitlines()
+    lines = kept.read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["job"][-1] for line in lines] == [0, 1]
 
     again = list(outcomes(jobs, data=tmp_path, processes=1, kept=kept))
     assert again[:2] == first
-    assert kept.read_text().splitlines()[:2] == lines
-    assert len(kept.read_text().splitlines()) == 3
+    assert kept.read_text(encoding="utf-8").splitlines()[:2] == lines
+    assert len(kept.read_text(encoding="utf-8").splitlines()) == 3

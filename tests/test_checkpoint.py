@@ -73,14 +73,14 @@ def test_latest_and_best_remain(
 
 
 def test_folder_without_checkpoints_has_none(tmp_path: Path) -> None:
-    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
 
     assert latest(str(tmp_path)) is None
     assert best(str(tmp_path / "missing")) is None
 
 
 def test_saving_leaves_foreign_files_alone(tmp_path: Path) -> None:
-    (tmp_path / "tokenizer.json").write_text("{}")
+    (tmp_path / "tokenizer.json").write_text("{}", encoding="utf-8")
 
     save_all(tmp_path, [3.0, 2.0])
 

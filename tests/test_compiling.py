@@ -127,7 +127,7 @@ def test_damaged_archive_costs_no_trial(
 def test_storage_that_cannot_be_written_costs_no_trial(
     shared: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    (tmp_path / "shared").write_text("a file where a folder should be")
+    (tmp_path / "shared").write_text("a file where a folder should be", encoding="utf-8")
 
     assert compile_here(shared) == []
     assert compile_here(shared) == ["kernel.so"]

@@ -64,12 +64,12 @@ def save(checkpoint: Checkpoint, folder: str) -> str:
     name = f"evaluation-{metrics.evaluation:04d}-loss-{metrics.val_loss:.6f}.pt"
     buffer = io.BytesIO()
     torch.save({"version": VERSION, **_plain(checkpoint)}, buffer)
-    storage.write(f"{folder}/{name}", buffer.getvalue())
+    storage.write(storage.join(folder, name), buffer.getvalue())
     kept = {name, _best(folder).name}
     for entry in _entries(folder):
         if entry.name not in kept:
-            storage.delete(f"{folder}/{entry.name}")
-    return f"{folder}/{name}"
+            storage.delete(storage.join(folder, entry.name))
+    return storage.join(folder, name)
 
 
 def load(location: str) -> Checkpoint:
@@ -102,12 +102,12 @@ def load(location: str) -> Checkpoint:
 def latest(folder: str) -> str | None:
     """Location of the checkpoint to go on from; None when there is none."""
     entries = _entries(folder)
-    return f"{folder}/{max(entries).name}" if entries else None
+    return storage.join(folder, max(entries).name) if entries else None
 
 
 def best(folder: str) -> str | None:
     """Location of the checkpoint with the lowest validation loss; None when there is none."""
-    return f"{folder}/{_best(folder).name}" if _entries(folder) else None
+    return storage.join(folder, _best(folder).name) if _entries(folder) else None
 
 
 def _plain(checkpoint: Checkpoint) -> dict[str, Any]:

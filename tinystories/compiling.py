@@ -110,7 +110,7 @@ def name(config: ModelConfig, micro_batch: int, dtype: torch.dtype) -> str:
 def _root() -> Path:
     if chosen := os.environ.get("TORCHINDUCTOR_CACHE_DIR"):
         return Path(chosen)
-    return Path(os.environ.get("TINYSTORIES_CACHE") or Path.home() / ".cache" / "tinystories") / "compiled"
+    return Path(os.environ.get("TINYSTORIES_CACHE") or "~/.cache/tinystories").expanduser() / "compiled"
 
 
 def _publish(folder: Path, archive: str) -> None:

@@ -1,6 +1,7 @@
 """Trains one model: `python -m tinystories.train_model --depth 4 --width 128 --heads 4 --tokens 2M`."""
 
 import argparse
+import shlex
 import sys
 import weakref
 from collections.abc import Sequence
@@ -9,19 +10,19 @@ from pathlib import Path
 from typing import Any, get_args
 
 import torch
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.text import Text
 
-from tinystories import checkpoint, storage
+from tinystories import checkpoint, storage, terminal
 from tinystories.config import AXES, TrialConfig, parse_number
 from tinystories.data.dataset import TOKENIZER, Dataset, open_dataset
 from tinystories.data.make_dataset import make_stories
 from tinystories.device import is_out_of_memory
 from tinystories.metrics import Metrics
 from tinystories.models.size import parameters
-from tinystories.options import Parser
+from tinystories.options import Parser, location
 from tinystories.trainer import Trainer
 
 DATA = "data/processed"
@@ -36,8 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         trainer = _prepare(options)
         metrics = _train(trainer, options.out)
     except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return terminal.refuse(error)
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     print(
         f"val_loss {metrics.val_loss:.4f} nat/token, val_bpb {metrics.val_bpb:.4f} bit/byte; make a story: "
-        f'python -m tinystories.predict_model {options.out} --prompt "Once upon a time"'
+        f'python -m tinystories.predict_model {shlex.quote(options.out)} --prompt "Once upon a time"'
     )
     return 0
 
@@ -62,8 +62,8 @@ def _parser() -> Parser:
         description=__doc__,
         epilog="The fields of TrialConfig are described in tinystories/config.py.",
     )
-    parser.add_argument("--data", default=DATA, help=f"dataset, folder or URI (default: {DATA})")
-    parser.add_argument("--out", default="models/one", help="folder of the model (default: models/one)")
+    parser.add_argument("--data", type=location, default=DATA, help=f"dataset, folder or URI (default: {DATA})")
+    parser.add_argument("--out", type=location, default="models/one", help="folder of the model (default: models/one)")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
     parser.add_argument("--threads", type=int, help="CPU threads (default: one a core)")
     budget = parser.add_mutually_exclusive_group(required=True)
@@ -138,7 +138,7 @@ def _open(data: str) -> Dataset:
 
 def _train(trainer: Trainer, out: str) -> Metrics:
     """Train to the end with a progress bar, a line and a checkpoint at every evaluation; the last record."""
-    console = Console(stderr=True, highlight=False)
+    console = terminal.console(stderr=True)
     count = parameters(trainer.model.config)
     console.print(f"{count:,} parameters on {trainer.device.type}, {trainer.precision}", soft_wrap=True)
     if trainer.metrics:
@@ -164,7 +164,7 @@ def _save(trainer: Trainer, out: str) -> None:
 def _keep_tokenizer(trainer: Trainer, out: str) -> None:
     """Put the tokenizer beside the checkpoints, unless it is there."""
     if TOKENIZER not in storage.names(out):
-        storage.write(f"{out}/{TOKENIZER}", (trainer.dataset.folder / TOKENIZER).read_bytes())
+        storage.write(storage.join(out, TOKENIZER), (trainer.dataset.folder / TOKENIZER).read_bytes())
 
 
 def _status(trainer: Trainer) -> Group:
@@ -182,4 +182,4 @@ def _line(trainer: Trainer, metrics: Metrics) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(terminal.run(main))

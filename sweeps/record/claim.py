@@ -29,12 +29,14 @@ def storage_location(folder: RunFolder, wanted: str | None) -> str | None:
     """Where the sweep's checkpoints go: as asked for, or where they went before; None: into the run folder.
 
     Raises:
-        ValueError: the sweep was begun with another storage.
+        ValueError: the sweep was begun with another storage, or a URI names nothing but a scheme.
     """
+    if wanted and storage.is_uri(wanted) and not wanted.partition("://")[2].strip("/"):
+        raise ValueError(f"--storage {wanted} names no place; allowed: a folder, or a URI such as s3://bucket/folder")
     location = wanted and (wanted.rstrip("/") if storage.is_uri(wanted) else os.path.abspath(wanted))
     if not folder.origin.exists():
         return location
-    before: str | None = json.loads(folder.origin.read_text())["storage"]
+    before: str | None = json.loads(folder.origin.read_text(encoding="utf-8"))["storage"]
     if location and location != before:
         raise ValueError(f"--storage {wanted}: {folder.root} was begun with {before or 'no storage'}; leave it so")
     return before
@@ -54,7 +56,7 @@ def check_spec(folder: RunFolder, spec: Spec) -> None:
             "version, or give another --name"
         )
     try:
-        earlier = load.parse(yaml.safe_load(folder.spec.read_text()))
+        earlier = load.parse(yaml.safe_load(folder.spec.read_text(encoding="utf-8")))
     except ValueError as error:
         raise ValueError(f"{folder.root} holds a sweep of another version ({error}); give another --name") from None
     changeable = FREE_TO_CHANGE
@@ -72,7 +74,7 @@ def check_data(folder: RunFolder, data: Data) -> None:
     """
     if not folder.origin.exists():
         return
-    before = json.loads(folder.origin.read_text())
+    before = json.loads(folder.origin.read_text(encoding="utf-8"))
     if before["fingerprint"] != data.fingerprint:
         raise ValueError(
             f"{data.location} (tokenizer {data.tokenizer}) is not the data that {folder.root} was begun with: "

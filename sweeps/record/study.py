@@ -19,11 +19,11 @@ from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
-from sqlalchemy import URL
 from sqlalchemy.exc import SQLAlchemyError
 
 from sweeps.events import Closed, Event, RunOpened, Spent
 from sweeps.record.rows import Rows
+from sweeps.record.study_url import study_url
 from sweeps.spec.parameters import Choice, Range
 from sweeps.spec.schema import Spec
 from sweeps.trials import State, Trial, Trials
@@ -185,8 +185,7 @@ class _StudyFile:
             self._connect()
 
     def _connect(self) -> None:
-        url = URL.create("sqlite", database=str(self._path)).render_as_string(hide_password=False)
-        self._storage = RDBStorage(url)
+        self._storage = RDBStorage(study_url(self._path))
         directions = [StudyDirection.MINIMIZE] * self._objectives
         optuna.create_study(study_name=NAME, storage=self._storage, load_if_exists=True, directions=directions)
         self._study = self._storage.get_study_id_from_name(NAME)

@@ -16,7 +16,7 @@ from sweeps.policy.proposals import Proposals
 from sweeps.record.folder import RunFolder
 from sweeps.record.tables import read_results
 from sweeps.report import live
-from sweeps.report.live import duration, number
+from sweeps.report.numbers import count, duration, flops, hours, money, rate
 from sweeps.spec.recipe import Assignment
 from sweeps.spec.schema import Spec
 from tinystories.config import TrialConfig
@@ -72,7 +72,7 @@ def show(
     console.print()
     console.print(_parts_table(parts(spec, costs), spec, price))
     console.print(
-        f"{_expectation(spec)}{_sharing(spec)}A time is that of one slot, at {speed:.1e} FLOP/s: {source}.",
+        f"{_expectation(spec)}{_sharing(spec)}A time is that of one slot, at {flops(speed)} FLOP/s: {source}.",
         soft_wrap=True,
     )
 
@@ -110,10 +110,10 @@ def _trials_table(
     for place, (proposal, config, full) in enumerate(zip(proposals, configs, costs, strict=True)):
         table.add_row(
             f"{place:04d}",
-            *(f"{value:.3g}" if isinstance(value, float) else str(value) for value in proposal.values()),
-            number(size.parameters(config.model(vocab_size))),
-            f"{full.flops:.1e}",
-            number(full.tokens),
+            *(rate(value) if isinstance(value, float) else str(value) for value in proposal.values()),
+            count(size.parameters(config.model(vocab_size))),
+            flops(full.flops),
+            count(full.tokens),
             duration(full.seconds),
         )
     return table
@@ -130,11 +130,11 @@ def _parts_table(parts: Sequence[Part], spec: Spec, price: Limits) -> Table:
         table.add_row(
             part.name,
             f"{part.trials:.1f}".removesuffix(".0"),
-            number(part.cost.tokens),
-            f"{part.cost.flops:.1e}",
+            count(part.cost.tokens),
+            flops(part.cost.flops),
             duration(part.cost.seconds),
-            f"{gpu_hours:.3g}",
-            *((f"{price.cost(gpu_hours):.2f}",) if priced else ()),
+            hours(gpu_hours),
+            *((money(price.cost(gpu_hours)),) if priced else ()),
         )
     return table
 

@@ -11,6 +11,8 @@ from sweeps.spec.sweep_file import Parameter
 
 MOST_WEIGHTED = 1000
 """Values that an uneven distribution with a step may have."""
+MOST_SIZES = 10_000
+"""Values of depth, width or heads: shapes are listed."""
 DENSITIES = {"normal": ("mu", "sigma"), "log_normal": ("mu", "sigma"), "beta": ("a", "b")}
 DEFAULTS = {"normal": (0.0, 1.0), "log_normal": (0.0, 1.0), "beta": (1.0, 1.0)}
 EXPONENTS = ("log_uniform", "inv_log_uniform")
@@ -104,6 +106,8 @@ def _range(name: str, entry: Parameter, distribution: str, where: str, accepts: 
     if low >= high:
         raise ValueError(f"{where}: min {low} must be below max {high}")
     step = _step(name, entry, distribution, where)
+    if name in SHAPE and (count := (high - low) // (step or 1) + 1) > MOST_SIZES:
+        raise ValueError(f"{where}: {count:,} values; allowed: up to {MOST_SIZES:,}, with a q between them if need be")
     if step is None:
         return Range(low=low, high=high, log=log)
     if log:

@@ -1,6 +1,8 @@
 """One sweep as its YAML says it, and what follows from it; `load` makes it."""
 
-from collections.abc import Mapping
+import itertools
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from typing import Any
@@ -9,7 +11,7 @@ from pydantic import Field, InstanceOf
 from pydantic.dataclasses import dataclass as checked
 
 from sweeps.spec.fields import CHECKED
-from sweeps.spec.recipe import SHAPE, Value
+from sweeps.spec.recipe import SHAPE, Assignment, Value
 from sweeps.spec.space import SIZED, Space
 from sweeps.spec.stopping import FIRST, Stopping, StoppingType
 from sweeps.spec.sweep_file import METHODS, METRICS, SAMPLERS, Confirm, Objective, Settings, StoriesData, WandbMode
@@ -106,7 +108,7 @@ class Spec(Settings):
 
     def largest_trial(self, vocab_size: int) -> TrialConfig:
         """The trial with the most parameters on data of so many tokens; what does not count there is largest, too."""
-        trials = (self.trial_config(assignment) for assignment in self.space.largest())
+        trials = (self.trial_config(assignment) for assignment in _largest(self.space))
         return max(trials, key=lambda trial: size.parameters(trial.model(vocab_size)))
 
     @property
@@ -161,3 +163,18 @@ class Spec(Settings):
     def rungs(self) -> tuple[int, ...]:
         """Where trials are compared. [evaluation]"""
         return self.early_terminate.rungs(self.evaluations) if self.early_terminate else ()
+
+
+def _largest(space: Space) -> Iterator[Assignment]:
+    """Of every shape the configurations with the largest values of all else, as far as the limits allow."""
+    highest = {name: parameter.highest for name, parameter in space.parameters.items() if name not in SHAPE}
+    sized = [space.parameters[name] for name in space.sized]
+    finite = all(math.isfinite(parameter.count) for parameter in sized)
+    for shape in space.shapes:
+        if space.allows({**highest, **shape}):
+            yield {**highest, **shape}
+            continue
+        for values in itertools.product(*(parameter.values if finite else [parameter.lowest] for parameter in sized)):
+            known = {**highest, **shape, **dict(zip(space.sized, values, strict=True))}
+            if space.allows(known):
+                yield known

@@ -183,19 +183,6 @@ class Space:
         for known in self._combinations(tuple(self._others)):
             yield {name: known[name] for name in self.parameters}
 
-    def largest(self) -> Iterator[Assignment]:
-        """Of every shape the configurations with the largest values of all else, as far as the limits allow."""
-        highest = {name: parameter.highest for name, parameter in self._others.items()}
-        for shape in self.shapes:
-            if self.allows({**shape, **highest}):
-                yield {**highest, **shape}
-            elif all(math.isfinite(self.parameters[name].count) for name in self.sized):
-                for values in itertools.product(*(self.parameters[name].values for name in self.sized)):
-                    if self.allows(known := {**highest, **shape, **dict(zip(self.sized, values, strict=True))}):
-                        yield known
-            else:
-                yield {**highest, **shape, **{name: self.parameters[name].lowest for name in self.sized}}
-
     def contains(self, assignment: Mapping[str, Value]) -> bool:
         """Whether a configuration can be drawn."""
         known = {**self.fixed, **assignment}

@@ -84,7 +84,7 @@ def own_keys(raw: Any) -> Any:
     Raises:
         PydanticCustomError: there is one.
     """
-    if not isinstance(raw, Mapping) or (kind := raw.get("type", "screen")) not in OWN:
+    if not isinstance(raw, Mapping) or (kind := str(raw.get("type", "screen"))) not in OWN:
         return raw
     for key in raw:
         if key not in OWN[kind]:

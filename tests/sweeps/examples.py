@@ -37,6 +37,9 @@ METRICS = Metrics(
     tokens_per_second=2000.0,
 )
 
+ODD_NAMES = ["a?b=c", "a%20b", "100%", "a#b", "a b", "a[red]b", "a'b\"c", "été—日", "new\nline"]
+"""Names of files and folders that URLs, markup, shells and locales read as something else."""
+
 
 def minimal(**changes: Any) -> dict[str, Any]:
     raw: dict[str, Any] = {

@@ -42,8 +42,8 @@ def run(tmp_path: Path, dataset: Dataset) -> Path:
         checkpoint=str(Path(location).relative_to(folder.root)),
     )
     write_results(folder.results, [row])
-    folder.spec.write_text(yaml.safe_dump(minimal()))
-    folder.origin.write_text(json.dumps({"location": str(dataset.folder)}))
+    folder.spec.write_text(yaml.safe_dump(minimal()), encoding="utf-8")
+    folder.origin.write_text(json.dumps({"location": str(dataset.folder)}), encoding="utf-8")
     return folder.root
 
 
@@ -92,7 +92,7 @@ def test_the_model_generates_by_its_own_settings(run: Path, tmp_path: Path) -> N
 
 def test_the_model_card_says_what_it_is(run: Path, tmp_path: Path, dataset: Dataset) -> None:
     loss, _ = export.export(run, tmp_path / "best")
-    card = (tmp_path / "best/README.md").read_text()
+    card = (tmp_path / "best/README.md").read_text(encoding="utf-8")
 
     for expected in ("depth 3, width 16, heads 2", f"{loss:.4f} nat/token", dataset.fingerprint, "run_cap: 4"):
         assert expected in card
@@ -158,7 +158,7 @@ def test_a_folder_with_other_things_is_not_replaced(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "photos").mkdir()
-    (tmp_path / "photos/cat.jpg").write_text("cat")
+    (tmp_path / "photos/cat.jpg").write_text("cat", encoding="utf-8")
 
     assert export.main([str(run), "--out", str(tmp_path / "photos")]) == 2
     assert "holds something else" in capsys.readouterr().err

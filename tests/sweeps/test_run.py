@@ -7,15 +7,13 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import optuna
 import pytest
 import torch
-import yaml
 from optuna.trial import TrialState
 
 from sweeps import run
@@ -24,11 +22,11 @@ from tinystories.data.dataset import Dataset, open_dataset
 from tinystories.data.make_dataset import make_stories
 from tinystories.trainer import Trainer
 
-from .examples import METRICS, minimal
+from . import processes
+from .examples import METRICS
+from .processes import descendants, finish, wait_for
+from .processes import write_spec as write
 
-SWEEP = Path(run.__file__)
-DEADLINE = 240
-"""Far more than any step takes, so that a hang is a failure. [s]"""
 EVALUATIONS = 9
 """Evaluations of a full trial."""
 
@@ -47,47 +45,12 @@ def here(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return workplace
 
 
-def write(folder: Path, name: str, **changes: Any) -> Path:
-    file = folder / f"{name}.yaml"
-    trial = {"tokens": "8k", "context": 32, "batch_size": 4, "dtype": "float32"}
-    file.write_text(yaml.safe_dump(minimal(**{"name": name, "wandb": "disabled", "trial": trial, **changes})))
-    return file
-
-
 def start(folder: Path, file: Path, *arguments: str) -> "subprocess.Popen[str]":
-    environment = {**os.environ, "RAY_AUTH_MODE": "disabled", "WANDB_ERROR_REPORTING": "false"}
-    command = [sys.executable, str(SWEEP), str(file), *arguments]
-    return subprocess.Popen(
-        command, cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
-
-
-def finish(process: "subprocess.Popen[str]") -> tuple[int, str]:
-    output, _ = process.communicate(timeout=DEADLINE)
-    return process.returncode, output
-
-
-def descendants(pid: int) -> dict[int, str]:
-    """Processes below one, by id."""
-    listing = subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
-    below, found = [pid], {}
-    rows = [line.split(None, 2) for line in listing.splitlines()[1:]]
-    for parent in below:
-        children = {int(child): command for child, its_parent, command in rows if int(its_parent) == parent}
-        found.update(children)
-        below.extend(children)
-    return found
+    return processes.start([file, *arguments], folder=folder)
 
 
 def find(pid: int, name: str) -> list[int]:
     return [child for child, command in descendants(pid).items() if name in command]
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + DEADLINE
-    while not condition():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.1)
 
 
 def evaluations(root: Path) -> int:
@@ -161,7 +124,7 @@ def test_no_kill_loses_anything(workplace: Path) -> None:
     interrupted.send_signal(signal.SIGINT)
     status, output = finish(interrupted)
     assert status == 130
-    assert "to go on: python" in output
+    assert "To resume: python" in output
 
     before = evaluations(root)
     killed = start(workplace, file)
@@ -280,6 +243,15 @@ def test_an_address_where_no_cluster_answers_is_refused_in_time(here: Path, caps
     assert time.monotonic() - started < 30
 
 
+@pytest.mark.usefixtures("nothing_left")
+@pytest.mark.parametrize("uri", ["http://127.0.0.1:9/x", "hf://datasets/x", "nosuch://x", "s3://", "gs://no bucket/x"])
+def test_a_storage_that_is_none_is_refused_in_time(here: Path, uri: str, capsys: pytest.CaptureFixture[str]) -> None:
+    started = time.monotonic()
+
+    assert uri in refused([str(write(here, "nowhere")), "--storage", uri], capsys)
+    assert time.monotonic() - started < 30
+
+
 @pytest.mark.parametrize("flag", [["--hours", "0"], ["--hours", "soon"], ["--colour"]])
 def test_bad_flags_are_one_line(here: Path, flag: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
@@ -295,8 +267,10 @@ def earlier_run(here: Path, name: str) -> Path:
     file = write(here, name)
     folder = RunFolder(here / "runs" / name)
     folder.root.mkdir(parents=True)
-    folder.spec.write_text(file.read_text())
-    folder.origin.write_text('{"location": "data/old", "tokenizer": "bpe:999", "fingerprint": "0", "storage": null}')
+    folder.spec.write_text(file.read_text(encoding="utf-8"), encoding="utf-8")
+    folder.origin.write_text(
+        '{"location": "data/old", "tokenizer": "bpe:999", "fingerprint": "0", "storage": null}', encoding="utf-8"
+    )
     return file
 
 

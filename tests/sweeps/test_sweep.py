@@ -230,7 +230,7 @@ def test_a_row_that_a_kill_tore_belongs_to_a_trial_that_goes_on(tmp_path: Path) 
     complete(sweep, 2.0)
     torn = propose(sweep)
     sweep.report(torn.trial_id, metrics(9, 1.0), "")
-    with open(tmp_path / "results.csv", "a") as file:
+    with open(tmp_path / "results.csv", "a", encoding="utf-8") as file:
         file.write(f"{torn.trial_id},completed,1,16")
 
     resumed = open_sweep(tmp_path)
@@ -242,10 +242,10 @@ def test_a_row_that_a_kill_tore_belongs_to_a_trial_that_goes_on(tmp_path: Path) 
 
 
 def test_time_already_run_counts_and_time_in_between_does_not(tmp_path: Path) -> None:
-    (tmp_path / "spent.json").write_text('{"seconds": 3599, "gpu_seconds": 0}')
+    (tmp_path / "spent.json").write_text('{"seconds": 3599, "gpu_seconds": 0}', encoding="utf-8")
 
     assert not open_sweep(tmp_path, hours=1.01).meter.used_up
-    (tmp_path / "spent.json").write_text('{"seconds": 3601, "gpu_seconds": 0}')
+    (tmp_path / "spent.json").write_text('{"seconds": 3601, "gpu_seconds": 0}', encoding="utf-8")
     late = open_sweep(tmp_path, hours=1)
     assert late.meter.used_up == "--hours 1"
     assert late.propose() is None

@@ -66,7 +66,7 @@ def run(tmp_path: Path) -> Path:
 
 def write_run(folder: Path, facts: dict[str, Any]) -> Path:
     folder.mkdir(parents=True)
-    (folder / "sweep.json").write_text(json.dumps(facts))
+    (folder / "sweep.json").write_text(json.dumps(facts), encoding="utf-8")
     results, points = [], []
     for trial_id, (status, depth, width, heads, losses) in TRIALS.items():
         shape = {"trial_id": trial_id, "depth": depth, "width": width, "heads": heads}
@@ -87,7 +87,7 @@ def cell(value: float) -> float | str:
 
 
 def write_csv(path: Path, columns: list[str], rows: list[dict[str, Any]]) -> None:
-    with open(path, "w", newline="") as file:
+    with open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
         writer.writerows(rows)
@@ -163,7 +163,9 @@ def test_what_a_sweep_writes_of_itself_is_what_the_pictures_read(
 ) -> None:
     spec = load.parse(minimal(trial={"tokens": "90k", "evaluations": 27}, **changes))
     facts.write(tmp_path / "facts.json", spec)
-    recording = read_recording(write_run(tmp_path / "run", json.loads((tmp_path / "facts.json").read_text())))
+    recording = read_recording(
+        write_run(tmp_path / "run", json.loads((tmp_path / "facts.json").read_text(encoding="utf-8")))
+    )
 
     assert (recording.axis, recording.budget, recording.evaluations) == ("tokens", 90_000, 27)
     assert recording.size == (spec.pareto or "parameters")
@@ -216,8 +218,8 @@ def test_cells_that_only_stopped_trials_reached_have_no_colour_of_the_scale(run:
 
 
 def test_a_sweep_without_a_completed_trial_is_drawn(run: Path, tmp_path: Path) -> None:
-    results = (run / "results.csv").read_text().replace("completed", "stopped")
-    (run / "results.csv").write_text(results)
+    results = (run / "results.csv").read_text(encoding="utf-8").replace("completed", "stopped")
+    (run / "results.csv").write_text(results, encoding="utf-8")
 
     assert main([str(run), "--out", str(tmp_path / "figures")]) == 0
 
@@ -268,8 +270,8 @@ def test_without_a_folder_the_newest_results_are_drawn(tmp_path: Path, monkeypat
 def test_rows_that_are_not_whole_yet_are_left_out(run: Path) -> None:
     whole = read_recording(run)
     for name in ("results.csv", "curves.csv"):
-        text = (run / name).read_text()
-        (run / name).write_text(text + text.splitlines()[-1][:-1])
+        text = (run / name).read_text(encoding="utf-8")
+        (run / name).write_text(text + text.splitlines()[-1][:-1], encoding="utf-8")
 
     assert read_recording(run) == whole
 
@@ -279,14 +281,26 @@ def test_rows_that_are_not_whole_yet_are_left_out(run: Path) -> None:
     [
         (lambda run: (run / "sweep.json").unlink(), "sweep.json is missing"),
         (lambda run: (run / "curves.csv").unlink(), "curves.csv is missing"),
-        (lambda run: (run / "sweep.json").write_text("{}"), "sweep.json is not what a sweep writes"),
-        (lambda run: (run / "sweep.json").write_text("[1"), "sweep.json is not what a sweep writes"),
-        (lambda run: (run / "sweep.json").write_text(json.dumps({**FACTS, "axis": "miles"})), "'miles' is not one of"),
-        (lambda run: (run / "results.csv").write_text("trial_id,status\nt1,completed\n"), "results.csv is not what"),
+        (lambda run: (run / "sweep.json").write_text("{}", encoding="utf-8"), "sweep.json is not what a sweep writes"),
+        (lambda run: (run / "sweep.json").write_text("[1", encoding="utf-8"), "sweep.json is not what a sweep writes"),
+        (
+            lambda run: (run / "sweep.json").write_text(json.dumps({**FACTS, "axis": "miles"}), encoding="utf-8"),
+            "'miles' is not one of",
+        ),
+        (
+            lambda run: (run / "results.csv").write_text("trial_id,status\nt1,completed\n", encoding="utf-8"),
+            "results.csv is not what",
+        ),
         (lambda run: (run / "results.csv").write_bytes(b"trial_id\n\xff\n"), "results.csv is not what"),
-        (lambda run: (run / "curves.csv").write_text("trial_id\n" + "x" * 200_000 + "\n"), "curves.csv is not what"),
-        (lambda run: (run / "curves.csv").write_text("trial_id,val_loss\nt1,low\n"), "curves.csv is not what"),
-        (lambda run: (run / "results.csv").write_text(",".join(COLUMNS)), "no trial has ended yet"),
+        (
+            lambda run: (run / "curves.csv").write_text("trial_id\n" + "x" * 200_000 + "\n", encoding="utf-8"),
+            "curves.csv is not what",
+        ),
+        (
+            lambda run: (run / "curves.csv").write_text("trial_id,val_loss\nt1,low\n", encoding="utf-8"),
+            "curves.csv is not what",
+        ),
+        (lambda run: (run / "results.csv").write_text(",".join(COLUMNS), encoding="utf-8"), "no trial has ended yet"),
     ],
 )
 def test_a_damaged_run_is_refused_in_one_line(

@@ -88,7 +88,8 @@ def open_dataset(location: str | Path, *, verify: bool = False) -> Dataset:
 
     Raises:
         FileNotFoundError: the folder or one of its files is missing.
-        ValueError: the files do not fit dataset.json.
+        OSError: the store does not answer.
+        ValueError: the files do not fit dataset.json, or a URI leads to no store.
     """
     folder = _fetch(str(location), _read_description(location)) if storage.is_uri(location) else Path(location)
     description = describe(folder)
@@ -113,10 +114,12 @@ def describe(location: str | Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: no dataset there.
-        ValueError: the file is damaged.
+        OSError: the store does not answer.
+        ValueError: the file is damaged, or a URI leads to no store.
     """
+    content = _read_description(location)
     try:
-        description: dict[str, Any] = json.loads(_read_description(location))
+        description: dict[str, Any] = json.loads(content)
         whole = {"vocab_size", "tokenizer", "train", "valid"} <= description.keys()
         if not whole or description["version"] != VERSION or "bytes" not in description["valid"]:
             raise ValueError
@@ -145,7 +148,7 @@ def _fetch(uri: str, version: bytes) -> Path:
     The copy appears whole, and processes that ask at once wait for one download. Copies lie in
     $TINYSTORIES_CACHE, or ~/.cache/tinystories.
     """
-    cache = Path(os.environ.get("TINYSTORIES_CACHE") or Path.home() / ".cache" / "tinystories")
+    cache = Path(os.environ.get("TINYSTORIES_CACHE") or "~/.cache/tinystories").expanduser()
     target = cache / hashlib.sha256(uri.encode() + b"\n" + version).hexdigest()[:16]
     with locked(target):
         if not target.exists():
@@ -156,7 +159,7 @@ def _fetch(uri: str, version: bytes) -> Path:
 
 def _read_description(location: str | Path) -> bytes:
     try:
-        return storage.read(f"{location}/{DESCRIPTION}")
+        return storage.read(storage.join(location, DESCRIPTION))
     except (FileNotFoundError, NotADirectoryError):
         raise FileNotFoundError(f"no dataset in {location} ({DESCRIPTION} is missing); {HINT}") from None
 

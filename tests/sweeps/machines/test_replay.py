@@ -57,7 +57,7 @@ GRID = [row for depth in (1, 2, 3, 4) for row in rows(depth, [5.0 - depth / 10 -
 
 
 def write(path: Path, table: list[Row]) -> Path:
-    with gzip.open(path, "wt") if path.suffix == ".gz" else open(path, "w") as file:
+    with gzip.open(path, "wt", encoding="utf-8") if path.suffix == ".gz" else open(path, "w", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(table[0]))
         writer.writeheader()
         writer.writerows(table)
@@ -241,10 +241,11 @@ def test_a_bad_table_is_one_line(
     sweep = tmp_path / "sweep.yaml"
     sweep.write_text(
         "{name: t, parameters: {depth: {values: [1, 2]}}, run_cap: 2, "
-        "trial: {tokens: 400k, width: 16, heads: 1, evaluations: 4}}"
+        "trial: {tokens: 400k, width: 16, heads: 1, evaluations: 4}}",
+        encoding="utf-8",
     )
     if content is not None:
-        (tmp_path / "t.csv").write_text(content)
+        (tmp_path / "t.csv").write_text(content, encoding="utf-8")
 
     assert main([str(sweep), "--replay", str(tmp_path / "t.csv")]) == 2
     error = capsys.readouterr().err
@@ -270,7 +271,7 @@ def test_a_table_that_is_cut_short_is_refused(tmp_path: Path, keep: float) -> No
 
 
 def test_what_is_no_gzip_or_damaged_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "plain.csv.gz").write_text("config,depth\n")
+    (tmp_path / "plain.csv.gz").write_text("config,depth\n", encoding="utf-8")
     damaged = write(tmp_path / "damaged.csv.gz", GRID)
     content = bytearray(damaged.read_bytes())
     content[len(content) // 2] ^= 0xFF
@@ -310,7 +311,8 @@ def test_a_replay_without_any_loss_does_not_point_to_files_that_are_not_there(
     sweep = tmp_path / "sweep.yaml"
     sweep.write_text(
         "{name: t, parameters: {depth: {values: [1, 2]}}, run_cap: 2, "
-        "trial: {tokens: 400k, width: 16, heads: 1, evaluations: 4}}"
+        "trial: {tokens: 400k, width: 16, heads: 1, evaluations: 4}}",
+        encoding="utf-8",
     )
     table = write(tmp_path / "t.csv", [{**row, "tokens": 1000 * row["tokens"], "val_loss": math.nan} for row in GRID])
 
@@ -325,7 +327,7 @@ def test_a_replay_says_what_answered_needs_no_ray_and_leaves_nothing(tmp_path: P
     {name: t, parameters: {depth: {values: [1, 2, 3, 4, 5, 6]}}, run_cap: 6, early_terminate: {finalists: 1},
      trial: {tokens: 400, width: 16, heads: 1, evaluations: 4, context: 10, batch_size: 1}}
     """
-    (tmp_path / "sweep.yaml").write_text(text)
+    (tmp_path / "sweep.yaml").write_text(text, encoding="utf-8")
     write(tmp_path / "t.csv", GRID)
     code = (
         "import sys; from sweeps import run; status = run.main(sys.argv[1:]); "
@@ -353,7 +355,8 @@ def test_recorded_runs_outside_the_limits_answer_nothing(tmp_path: Path) -> None
 def test_a_time_budget_needs_recorded_seconds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sweep = tmp_path / "sweep.yaml"
     sweep.write_text(
-        "{name: t, parameters: {depth: {values: [1]}}, run_cap: 1, trial: {tokens: 400k, width: 16, heads: 1}}"
+        "{name: t, parameters: {depth: {values: [1]}}, run_cap: 1, trial: {tokens: 400k, width: 16, heads: 1}}",
+        encoding="utf-8",
     )
     table = write(tmp_path / "t.csv", [{k: v for k, v in row.items() if k != "seconds"} for row in GRID])
 

@@ -16,7 +16,7 @@ HARDWARE = [{"cpus_per_trial": 2}, {"trials_per_gpu": 2}]
 
 def begun(root: Path, budget: dict[str, str]) -> RunFolder:
     folder = RunFolder(root)
-    folder.spec.write_text(yaml.safe_dump(minimal(trial=budget)))
+    folder.spec.write_text(yaml.safe_dump(minimal(trial=budget)), encoding="utf-8")
     return folder
 
 
@@ -37,7 +37,7 @@ def test_a_sweep_by_seconds_does_not(tmp_path: Path, change: dict[str, int]) -> 
 
 def test_a_sweep_of_another_version_is_told_as_that(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
-    folder.spec.write_text(yaml.safe_dump(minimal(early_terminate={"type": "of old"})))
+    folder.spec.write_text(yaml.safe_dump(minimal(early_terminate={"type": "of old"})), encoding="utf-8")
 
     with pytest.raises(ValueError, match=r"holds a sweep of another version .*'of old'.*; give another --name"):
         claim.check_spec(folder, load.parse(minimal()))

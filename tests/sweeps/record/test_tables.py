@@ -52,7 +52,7 @@ def test_a_trial_without_a_loss_has_empty_cells(tmp_path: Path) -> None:
     write_results(tmp_path / "results.csv", [replace(RESULT, val_loss=math.nan)])
 
     assert math.isnan(read_results(tmp_path / "results.csv")[0].val_loss)
-    assert "nan" not in (tmp_path / "results.csv").read_text()
+    assert "nan" not in (tmp_path / "results.csv").read_text(encoding="utf-8")
 
 
 def test_a_sweep_without_files_is_empty(tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ def test_a_sweep_without_files_is_empty(tmp_path: Path) -> None:
 
 
 def test_foreign_columns_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "results.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "results.csv").write_text("a,b\n1,2\n", encoding="utf-8")
 
     with pytest.raises(ValueError, match="not the columns"):
         read_results(tmp_path / "results.csv")
@@ -69,8 +69,8 @@ def test_foreign_columns_are_refused(tmp_path: Path) -> None:
 
 def test_a_bad_cell_is_refused(tmp_path: Path) -> None:
     write_results(tmp_path / "results.csv", [RESULT])
-    text = (tmp_path / "results.csv").read_text().replace(",32,", ",wide,")
-    (tmp_path / "results.csv").write_text(text)
+    text = (tmp_path / "results.csv").read_text(encoding="utf-8").replace(",32,", ",wide,")
+    (tmp_path / "results.csv").write_text(text, encoding="utf-8")
 
     with pytest.raises(ValueError, match="bad row"):
         read_results(tmp_path / "results.csv")
@@ -96,7 +96,7 @@ def test_curves_are_read_back_by_trial(tmp_path: Path) -> None:
 
 def test_a_row_torn_by_a_crash_is_dropped(tmp_path: Path) -> None:
     Curves(tmp_path / "curves.csv").append("0000", METRICS)
-    with open(tmp_path / "curves.csv", "a") as file:
+    with open(tmp_path / "curves.csv", "a", encoding="utf-8") as file:
         file.write("0000,2,20,20")
     Curves(tmp_path / "curves.csv").append("0001", METRICS)
 

@@ -284,7 +284,7 @@ def test_without_a_key_online_is_refused_in_one_line_and_runs_go_to_disk(tmp_pat
 
 def test_a_key_in_netrc_means_online(tmp_path: Path, server: WandbServer) -> None:
     netrc = tmp_path / ".netrc"
-    netrc.write_text(f"machine {server.url.removeprefix('http://')} login user password {KEY}\n")
+    netrc.write_text(f"machine {server.url.removeprefix('http://')} login user password {KEY}\n", encoding="utf-8")
     netrc.chmod(0o600)
 
     mode = sweep(

@@ -76,7 +76,7 @@ def test_the_speed_of_trials_that_have_run_is_taken(tmp_path: Path, monkeypatch:
     preview.show(only, 300, console, price=Limits())
 
     shown = console.export_text()
-    assert "at 5.0e+11 FLOP/s: the mean of 1 trials in runs/tiny" in shown
+    assert "at 5.0e11 FLOP/s: the mean of 1 trials in runs/tiny" in shown
     assert shown.split("total")[1].split()[3] == "0:12"
 
 

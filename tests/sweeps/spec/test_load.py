@@ -152,7 +152,7 @@ def test_the_first_rung_is_at_a_ninth_unless_it_is_given() -> None:
 
 def test_a_name_may_look_like_a_number(tmp_path: Path) -> None:
     file = tmp_path / "sweep.yaml"
-    file.write_text(yaml.safe_dump(minimal()))
+    file.write_text(yaml.safe_dump(minimal()), encoding="utf-8")
     spec, _ = load.load(file, name="007", trials="3")
 
     assert (spec.name, spec.run_cap) == ("007", 3)
@@ -160,7 +160,7 @@ def test_a_name_may_look_like_a_number(tmp_path: Path) -> None:
 
 def test_overrides_replace_nested_entries(tmp_path: Path) -> None:
     file = tmp_path / "sweep.yaml"
-    file.write_text(yaml.safe_dump(minimal()))
+    file.write_text(yaml.safe_dump(minimal()), encoding="utf-8")
     overrides = ["trial.tokens=1M", "wandb=disabled", "parameters.depth.values=[3]", "trials_per_gpu=2"]
     spec, raw = load.load(file, overrides)
 
@@ -172,7 +172,7 @@ def test_overrides_replace_nested_entries(tmp_path: Path) -> None:
 @pytest.mark.parametrize("data", ["data/own", None])
 def test_an_entry_of_the_built_in_stories_replaces_a_folder(tmp_path: Path, data: str | None) -> None:
     file = tmp_path / "sweep.yaml"
-    file.write_text(yaml.safe_dump({**minimal(), "data": data, "early_terminate": None}))
+    file.write_text(yaml.safe_dump({**minimal(), "data": data, "early_terminate": None}), encoding="utf-8")
     spec, _ = load.load(file, ["data.stories=2000", "early_terminate.eta=4"])
 
     assert spec.data == StoriesData(stories=2000)
@@ -187,7 +187,7 @@ def test_the_home_folder_is_meant_by_a_tilde(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_sweep_without_a_name_has_that_of_its_file(tmp_path: Path) -> None:
     file = tmp_path / "my sweep (2).yaml"
-    file.write_text(yaml.safe_dump(minimal(name=None)))
+    file.write_text(yaml.safe_dump(minimal(name=None)), encoding="utf-8")
     spec, raw = load.load(file)
 
     assert spec.name == raw["name"] == "my-sweep--2-"
@@ -336,7 +336,7 @@ def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None
 @pytest.mark.parametrize("override", ["wandb", "=1", "name.x=1", "run_cap=[", "colour=red"])
 def test_a_bad_override_is_refused(tmp_path: Path, override: str) -> None:
     file = tmp_path / "sweep.yaml"
-    file.write_text(yaml.safe_dump(minimal()))
+    file.write_text(yaml.safe_dump(minimal()), encoding="utf-8")
 
     with pytest.raises(ValueError, match=override.split("=")[0].split(".")[0] or "key=value"):
         load.load(file, [override])

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from sweeps.run import main
 from sweeps.spec import load
 from sweeps.spec.parameters import Choice, Range
 from sweeps.spec.schema import Spec
@@ -133,3 +134,18 @@ def test_what_cannot_be_taken_is_refused_in_one_line(tmp_path: Path, text: str, 
         loaded(tmp_path, text)
 
     assert "\n" not in str(caught.value)
+
+
+def test_what_means_nothing_is_said_in_one_line_and_the_sweep_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "grid.yaml").write_text(GRID, encoding="utf-8")
+
+    assert main(["grid.yaml", "--dry-run", "--set", "trial.tokens=200k"]) == 0
+    said = capsys.readouterr()
+    assert said.err.startswith(
+        "grid.yaml: program, command, entity, description, metric.target mean nothing here; metric"
+    )
+    assert said.err.count("\n") == 1
+    assert "16 trials of 200k tokens" in said.out
