@@ -12,8 +12,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 TREE_LINE = re.compile(r"(?P<indent> *)(?P<name>\S+) {2,}(?P<meaning>\S.*)")
-MACHINE_PATH = re.compile(r"(?<![\w.}~-])/(?:work|root|Users|mnt|home/(?!(?:ubuntu|someone)\b))[\w.-]*/")
-"""Absolute paths of one machine; ubuntu is the user of the cluster's machine image, and someone a user in tests."""
+MACHINE_PATH = re.compile(r"(?<![\w.}~-])/(?:work|root|Users|mnt|home/(?!(?:ubuntu|someone|tom)\b))[\w.-]*/")
+"""Absolute paths of one machine. The user of the cluster's image is ubuntu; someone and tom are users in tests."""
 ENTRIES = [
     ["sweeps/run.py"],
     ["sweeps/export.py"],
