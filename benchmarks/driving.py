@@ -20,7 +20,7 @@ from tinystories.config import TrialConfig
 from tinystories.metrics import Metrics
 
 EVALUATIONS = 9
-"""Of a full trial."""
+"""Evaluations of a full trial."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +28,7 @@ class Reading:
     """The meters at one moment."""
 
     ended: int
-    """Trials."""
+    """Number of trials that have ended."""
     reports: int
     """Evaluations taken in."""
     cpu: float
@@ -70,7 +70,7 @@ class _Curve:
         self._config = config
 
     def seconds(self, evaluation: int) -> float:
-        """What it takes such a trial up to an evaluation. [s]"""
+        """Time that such a trial takes up to an evaluation. [s]"""
         return 1e-3 * self._config.depth * self._config.width * evaluation
 
     def metrics(self, evaluation: int, before: Metrics | None) -> Metrics:

@@ -165,7 +165,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--json", type=Path, help="file for the records")
     parser.add_argument("--picture", type=Path, help="file for the picture, a PNG")
     parser.add_argument(
-        "--simulations", type=Path, help="file of finished searches: not run again, and added to; a cut run goes on"
+        "--simulations", type=Path, help="file of finished searches: not run again, and added to; to resume a run"
     )
     return parser.parse_args()
 

@@ -60,7 +60,7 @@ class RandomHalving(Random):
         self._rankings = {rung: Ranking() for rung in ASHA.rungs(table.spec.evaluations)}
 
     def report(self, trial: str, evaluation: int, loss: float) -> bool:
-        """Whether it is among the best third of its rung."""
+        """Whether the trial is among the best third of its rung, or at none."""
         if (ranking := self._rankings.get(evaluation)) is None:
             return True
         ranking.add(trial, _finite(loss))
@@ -104,7 +104,7 @@ class Top3(Random):
         return False
 
     def end(self, trial: str, status: End, loss: float) -> None:
-        """It has been looked at; one that diverged before the rung is nobody's choice."""
+        """The trial has reached the first rung; one that diverged before it is never chosen."""
         self._screened.discard(trial)
 
     def resume(self) -> str | None:

@@ -46,7 +46,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of it."""
+    """A finished search."""
 
     job: Job
     steps: list[Step]

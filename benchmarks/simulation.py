@@ -34,7 +34,7 @@ class Searcher(ABC):
     """One way to search.
 
     Args:
-        table: what is searched; only its spec and its number of runs may be looked at.
+        table: what is searched; only its spec and its number of runs may be used.
         seed: of everything drawn.
         budget: for all trials together. [full training]
     """

@@ -69,9 +69,9 @@ class Start:
     dtype: str
     """Precision of its matrix products."""
     first_step: float
-    """From the start of its process to the end of its first step. [s]"""
+    """Time from the start of its process to the end of its first step. [s]"""
     ready: float
-    """From the start of its process to the end of its warm-up. [s]"""
+    """Time from the start of its process to the end of its warm-up. [s]"""
     tokens: int
     """What it has trained on by then. [token]"""
     slow: bool

@@ -130,7 +130,7 @@ class Closed:
 
     at: float
     trials: int
-    """Of the search, then."""
+    """Trials of the search at that time."""
 
 
 Ending = Stopped | Completed | Diverged | Failed | Abandoned
@@ -149,7 +149,7 @@ Event = (
     | Closed
 )
 NAME = re.compile(r"[0-9]{4,}")
-"""Of a trial: it names folders, so nothing else may stand in a journal."""
+"""Form of a trial's name. It names folders, so a journal may hold no other."""
 KINDS: dict[str, type[Any]] = {kind.__name__.lower(): kind for kind in get_args(Event)}
 """Events by the name that a line of the journal gives them."""
 TYPES: dict[type[Any], dict[str, Any]] = {kind: get_type_hints(kind) for kind in (*KINDS.values(), Metrics)}

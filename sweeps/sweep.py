@@ -1,7 +1,7 @@
 """A sweep in progress: asks the policy, writes the record, hands on the verdict. Knows nothing of Ray.
 
 Whatever happens is first a line of the journal; the trials, the policy and the views follow from it. So a kill at any
-moment loses at most the last event, and the next run of the same command makes good what it cut short.
+moment loses at most the last event, and the next run of the same command completes what it cut short.
 """
 
 import logging
@@ -47,9 +47,9 @@ class Clocks:
     """Two ways to tell the time. [s]"""
 
     now: Callable[[], float] = time.time
-    """For the journal: since 1970."""
+    """Time for the journal, since 1970. [s]"""
     steady: Callable[[], float] = time.monotonic
-    """For what has been spent: never set back."""
+    """Time for what has been spent, never set back. [s]"""
 
 
 class Sweep:
@@ -207,7 +207,7 @@ class Sweep:
     def settle(self) -> None:
         """Abandon what is not asked for any more, close the search if it has ended, and delete what is not to be kept.
 
-        To be repeated at will: what a kill cut short is made good.
+        May be called again at any time: it completes what a kill cut short.
         """
         for trial in self.policy.surplus:
             self.record.write(Abandoned(trial_id=trial.trial_id, at=self._now))

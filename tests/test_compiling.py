@@ -23,7 +23,7 @@ def shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def move_to(machine: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Go on as another machine, which has a cache of its own."""
+    """Continue as another machine, which has a cache of its own."""
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(folder / machine))
 
 

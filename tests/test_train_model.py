@@ -183,7 +183,7 @@ def test_interrupted_training_goes_on_where_it_was(
     with monkeypatch.context() as patch:
         patch.setattr(checkpoint, "save", save_and_interrupt)
         assert main(arguments(data_folder, tmp_path / "one")) == 130
-    assert "the same command goes on from the last evaluation" in capsys.readouterr().err
+    assert "the same command resumes from the last evaluation" in capsys.readouterr().err
     assert main(arguments(data_folder, tmp_path / "one")) == 0
 
     shown = capsys.readouterr()

@@ -32,7 +32,7 @@ def generate(
     top_k: int | None = None,
     seed: int = 0,
 ) -> Iterator[str]:
-    """How a story that begins with the prompt goes on, in pieces of whole characters; the same for the same seed.
+    """Continue a story that begins with the prompt, in pieces of whole characters; the same for the same seed.
 
     Ends with the story, or at `max_tokens`. Beyond its context the model sees the last tokens only.
 

@@ -31,7 +31,7 @@ INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Train, or go on training, the model that the command line describes; returns the exit status."""
+    """Train, or resume training, the model that the command line describes; returns the exit status."""
     options = _parser().parse_args(arguments)
     try:
         trainer = _prepare(options)
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("error: out of memory; lower --width, --depth, --batch-size or --context", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("stopped; the same command goes on from the last evaluation", file=sys.stderr)
+        print("stopped; the same command resumes from the last evaluation", file=sys.stderr)
         return INTERRUPTED
     if metrics.diverged:
         print(f"diverged at step {metrics.step}; try a lower --learning-rate", file=sys.stderr)
@@ -156,7 +156,7 @@ def _train(trainer: Trainer, out: str) -> Metrics:
 
 
 def _save(trainer: Trainer, out: str) -> None:
-    """Everything that it takes to go on training, or to tell stories."""
+    """Everything that it takes to resume training, or to tell stories."""
     checkpoint.save(trainer.checkpoint(), out)
     _keep_tokenizer(trainer, out)
 

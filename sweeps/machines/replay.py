@@ -40,7 +40,7 @@ class Record:
     config: str
     """Its name in the table."""
     parameters: Assignment
-    """The searched ones."""
+    """Its searched parameters."""
     costs: Mapping[str, NDArray[np.float64]]
     """What had been spent at each evaluation, by axis. [token, FLOP, second]"""
     losses: NDArray[np.float64]

@@ -27,7 +27,7 @@ class Clock:
 
     @property
     def clocks(self) -> Clocks:
-        """The same for a sweep."""
+        """This clock as both clocks of a sweep."""
         return Clocks(now=self, steady=self)
 
 

@@ -21,10 +21,10 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from sweeps.machines.worker import GO, QUIT, READY, STOP, Job, Mailbox, Report, SlotConfig, serve
 
 HEAD = "node:__internal_head__"
-"""Resource of the head node, which no spot market takes back. A slot takes a crumb of it: Tune refuses trials that take
-nothing."""
+"""Resource of the head node, which no spot market takes back. A slot takes a tiny part of it: Tune refuses trials that
+take nothing."""
 POLL_SECONDS = 1.0
-"""How often a waiting slot looks whether its Train worker is still alive."""
+"""How often a waiting slot checks that its Train worker is still alive."""
 
 
 class Slot(tune.Trainable):

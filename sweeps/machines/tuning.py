@@ -73,7 +73,7 @@ class SweepSearcher(Searcher):
 
 
 class SweepScheduler(FIFOScheduler):
-    """Tune tells here what trials report, and hears what follows."""
+    """Tune tells here what trials report, and is told whether they continue."""
 
     def __init__(self, bridge: Bridge) -> None:
         super().__init__()

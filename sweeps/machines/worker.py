@@ -31,7 +31,7 @@ class SlotConfig:
     gpus: float
     """Share of a GPU, and of its memory; 0: none."""
     patience: float
-    """Time without a report after which the worker is taken for hung. [s]"""
+    """Time without a report after which the worker counts as hung. [s]"""
     storage: str
     """Folder or URI for Ray Train's own files."""
     data: str
@@ -53,7 +53,7 @@ class Job:
     trial_id: str
     config: TrialConfig
     checkpoints: str
-    """The trial's folder or URI; a checkpoint found there is gone on from."""
+    """The trial's folder or URI; a trial resumes from a checkpoint found there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +69,7 @@ class Report:
     trace: str = ""
     """Where in the code."""
     fatal: bool = False
-    """Every trial would fail like this one, so the sweep ends here and can be gone on with once it is mended."""
+    """Every trial would fail like this one, so the sweep ends here and can be resumed once the cause is removed."""
 
     def ends(self, job: Job) -> bool:
         """Whether the trial has nothing more to report."""

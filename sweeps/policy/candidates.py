@@ -89,7 +89,7 @@ def _shape_columns() -> list[Column]:
 
 
 def _other_columns(space: Space) -> list[Column]:
-    """Those of the other searched parameters. A seed is no place: its effect is the trial's own."""
+    """Features of the other searched parameters. A seed has none: its effect is the trial's own."""
     others = {name: parameter for name, parameter in space.parameters.items() if name not in (*SHAPE, "seed")}
     return [column for name, parameter in others.items() for column in _columns(name, parameter)]
 

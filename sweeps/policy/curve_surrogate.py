@@ -1,4 +1,4 @@
-"""Where to look next, and how trials will end: decisions from the surrogate of learning curves."""
+"""Which configuration to try next, and how trials will end: decisions from the surrogate of learning curves."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence

@@ -51,11 +51,11 @@ class Curves:
         self.trials: dict[str, Reported] = {}
         """All trials that have begun, by name."""
         self.running: dict[str, Reported] = {}
-        """Those that run, in the order of their last reports."""
+        """Trials that run, in the order of their last reports."""
         self.noted: Mapping[str, Reported] = {}
         """What hyperparameters are to be fitted to: the curves as they were when there were last enough new ones."""
         self.finite = 0
-        """How many losses are numbers."""
+        """How many losses are finite."""
         self._ended: list[tuple[bool, int, str]] = []
         """What ended trials with losses are worth, and their names, ascending: as many as the surrogate may see."""
         self._rows = 0
@@ -137,9 +137,9 @@ class Standard:
     center: float
     scale: float
     evaluations: Sequence[int]
-    """Those with a loss, rising."""
+    """Evaluations with a loss, rising."""
     highest: Sequence[float]
-    """What worse or infinite losses there are taken for."""
+    """The value by which worse or infinite losses are replaced."""
 
     @classmethod
     def of(cls, trials: Iterable[Reported]) -> "Standard":

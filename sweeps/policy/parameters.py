@@ -44,7 +44,7 @@ class Written:
         self.parameters: dict[str, Any] = {}
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
-        """The configuration's own."""
+        """The configuration's own value."""
         plain, conditional, _ = name.partition("@")
         value = self._assignment[plain]
         place = ordered(choices).index(value)
@@ -55,14 +55,14 @@ class Written:
         return value
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
-        """The configuration's own."""
+        """The configuration's own value."""
         self.parameters[name] = self._assignment[name]
         return int(self._assignment[name])
 
     def suggest_float(
         self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
     ) -> float:
-        """The configuration's own."""
+        """The configuration's own value."""
         self.parameters[name] = self._assignment[name]
         return float(self._assignment[name])
 

@@ -16,7 +16,7 @@ from sweeps.spec.schema import Spec
 ATTEMPTS = 4
 """Times that a sampler of Optuna is asked for a new configuration, before one of the untried is drawn evenly."""
 REDRAWS = 8
-"""Even draws of which the first new one is proposed; only if none is new are all configurations looked through."""
+"""Even draws of which the first new one is proposed; only if none is new are all configurations searched."""
 
 
 class Proposals:
@@ -57,7 +57,7 @@ class Proposals:
     def begin(self, trial_id: str, assignment: Assignment) -> None:
         """A trial of the search begins with this configuration, the one just proposed or one read from the journal."""
         if self._study and self._study.stateful and not self._tried.exhausted:
-            self.propose()  # where a journal is replayed nobody has asked, but the sampler's state hangs on it
+            self.propose()  # where a journal is replayed nobody has asked, but the sampler's state depends on it
         self._proposal = None
         self._begun += 1
         self._tried.add(trial_id, assignment)
@@ -127,7 +127,7 @@ class Proposals:
 
 
 class _Method:
-    """How a spec's method chooses, and all that it looks at.
+    """How a spec's method chooses, and all that it follows.
 
     Args:
         spec: what is searched, and how.

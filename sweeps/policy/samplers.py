@@ -37,7 +37,7 @@ class Sampler:
 
     kind: type[BaseSampler]
     stateful: bool = True
-    """Whether one instance must hear of all trials in turn; otherwise each proposal gets a fresh one."""
+    """Whether one instance must be told of all trials in turn; otherwise each proposal gets a fresh one."""
     numbers: bool = False
     """Whether it must be asked for the same numbers in every trial, and knows no lists."""
     objectives: int = 2
@@ -49,7 +49,7 @@ class Sampler:
     startup: int = 0
     """Trials that are drawn evenly before it is asked."""
     arguments: Mapping[str, Any] = field(default_factory=dict)
-    """Those of its constructor, besides the seed."""
+    """Arguments of its constructor, besides the seed."""
 
     def with_arguments(self, arguments: Mapping[str, Any]) -> "Sampler":
         """This sampler, with arguments of its constructor besides the seed."""

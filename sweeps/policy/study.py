@@ -1,4 +1,4 @@
-"""An in-memory Optuna study that hears of all trials of a search, and the sampler behind it."""
+"""An in-memory Optuna study that is told of all trials of a search, and the sampler behind it."""
 
 import math
 from collections.abc import Sequence
@@ -18,10 +18,10 @@ End = Literal["paused", "stopped", "completed", "failed", "diverged", "abandoned
 
 
 class MemoryStudy:
-    """Asks a sampler of Optuna for configurations, and tells it what became of trials.
+    """Asks a sampler of Optuna for configurations, and tells it how trials ended.
 
     Each attempt is one trial of the study: one that is resumed becomes another, with all its values, as Optuna's do
-    not come back. A configuration that is asked for and not trained is told as failed, which samplers do not look at.
+    not come back. A configuration that is asked for and not trained is told as failed, which samplers ignore.
 
     A sampler with a state is asked before every trial that begins, and its last answer is what begins if it can be:
     so it goes through the same states when a journal is replayed. The others are made anew for each question.
@@ -97,7 +97,7 @@ class MemoryStudy:
         return trial
 
     def report(self, trial_id: str, evaluation: int, loss: float) -> None:
-        """An evaluation; Optuna has none where there are two objectives, and must not hear of a loss that diverged."""
+        """An evaluation; Optuna has none with two objectives, and must not be told of a loss that diverged."""
         if math.isfinite(loss) and self._objectives == 1:
             self._losses[trial_id][evaluation] = loss
             self._running[trial_id].report(loss, evaluation)
@@ -113,7 +113,7 @@ class MemoryStudy:
             self._study.tell(trial, told, state=ended if told is None else TrialState.COMPLETE)
 
     def _told(self, state: End, values: Sequence[float] | None) -> list[float] | None:
-        """What a sampler hears: of a trial that diverged a worst value, if the other objective is known."""
+        """What a sampler is told: of a trial that diverged the worst value, if the other objective is known."""
         if state == "completed":
             assert values is not None
             return list(values)

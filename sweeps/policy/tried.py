@@ -80,7 +80,7 @@ class Tried:
 
 
 class Failures:
-    """Where trials have failed, which samplers of Optuna do not look at."""
+    """Where trials have failed, which samplers of Optuna ignore."""
 
     def __init__(self) -> None:
         self._failed: dict[str, bool] = {}

@@ -70,5 +70,5 @@ class Checkpoints:
 
 
 def _confirms(trial: Trial) -> bool:
-    """Whether it confirms another one to its end: then its checkpoint is kept whatever comes."""
+    """Whether it confirms another one and has completed: then its checkpoint is always kept."""
     return trial.stage == "confirm" and trial.usable

@@ -83,5 +83,5 @@ class Rows:
 
 
 def has_row(trial: Trial) -> bool:
-    """Whether a trial stands in results.csv: it has ended, is paused, or was before it was promoted."""
+    """Whether a trial has a row in results.csv: it has ended, is paused, or was before it was promoted."""
     return trial.state != "abandoned" and (not trial.unfinished or trial.promoted_from > 0)

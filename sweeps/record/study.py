@@ -30,7 +30,7 @@ from sweeps.trials import State, Trial, Trials
 
 logger = logging.getLogger(__name__)
 NAME = "sweep"
-"""Of the study in the file."""
+"""Name of the study in the file."""
 FLUSH_SECONDS = 5.0
 """Time after which a change stands in the file. [s]"""
 CLOSE_SECONDS = 60.0

@@ -96,7 +96,7 @@ class Tracker:
         return tracker
 
     def run_id(self, trial_id: str) -> str:
-        """Names the run of a trial, for ever."""
+        """The name of a trial's run, which never changes."""
         return _run_id(f"{self._sweep}-{self._token}-{trial_id}")
 
     def restore(

@@ -159,7 +159,7 @@ class Spec(Settings):
         """Whether trials are compared by the losses forecast for their end, instead of those at a rung.
 
         At equal FLOPs or seconds curves cross, as large models have had few tokens early on; but a curve of fewer than
-        `FIRST` evaluations has too few to be forecast by (docs/measurements.md).
+        `FIRST` evaluations has too few to be forecast by (docs/notebook.md).
         """
         return self.axis != "tokens" and self.evaluations >= FIRST
 

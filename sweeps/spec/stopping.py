@@ -45,7 +45,7 @@ class Stopping:
     trials continues."""
     min_iter: Annotated[Whole, Field(ge=1)] | None = None
     """The first rung; by default at a ninth of the evaluations. On recorded curves that cross, a first rung at a
-    twenty-seventh stopped the best shapes (docs/measurements.md). [evaluation]"""
+    twenty-seventh stopped the best shapes (docs/notebook.md). [evaluation]"""
     variant: Variant = "stopping"
     """Of asha: whether a trial that is not among the best of its rung stops there, or pauses and may be promoted when
     others turn out worse."""

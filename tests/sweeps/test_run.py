@@ -28,7 +28,7 @@ from .processes import descendants, finish, wait_for
 from .processes import write_spec as write
 
 EVALUATIONS = 9
-"""Of a full trial."""
+"""Evaluations of a full trial."""
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""The sweep's state without Ray: what a kill between any two steps leaves can be gone on from."""
+"""The sweep's state without Ray: what a kill between any two steps leaves can be resumed."""
 
 import heapq
 import time
@@ -25,7 +25,7 @@ from .examples import METRICS, minimal
 
 
 def screening(finalists: int) -> dict[str, Any]:
-    """With a single rung."""
+    """A screening with a single rung."""
     return {"type": "screen", "finalists": finalists, "looks": 1}
 
 
@@ -311,7 +311,7 @@ def screen(sweep: Sweep, loss: float) -> str:
 
 
 def train_to_its_end(sweep: Sweep, trial: Running, loss: float) -> None:
-    """A finalist: its worker reports the last evaluation again before it goes on."""
+    """A finalist: its worker reports the last evaluation again before it continues."""
     for evaluation in range(1, 10):
         assert sweep.report(trial.trial_id, metrics(evaluation, loss), checkpoint(sweep, trial.trial_id))
     sweep.finish(trial.trial_id, "completed")

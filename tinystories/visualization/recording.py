@@ -51,9 +51,9 @@ class Recording:
     axis: Axis
     """What the budget is counted in."""
     budget: float
-    """Of a full trial. [token, FLOP or second]"""
+    """Budget of a full trial. [token, FLOP or second]"""
     evaluations: int
-    """In a full trial, evenly spaced."""
+    """Evaluations of a full trial, evenly spaced."""
     rungs: tuple[int, ...]
     """Where trials are compared; empty if none is stopped. [evaluation]"""
     continuing: tuple[str, ...]
