@@ -21,16 +21,20 @@ if __name__ == "__main__":
         sys.exit(2)
 
 from sweeps.machines import signals
+from sweeps.record.claim import require_journal
 from sweeps.record.folder import RunFolder
-from sweeps.record.tables import MEASURED, Result, ranked, read_results
+from sweeps.record.record import read_trials
+from sweeps.record.rows import Rows
+from sweeps.record.tables import MEASURED, Result, ranked
 from sweeps.report.card import model_card, predict_command
+from sweeps.spec import load
 from tinystories import checkpoint, exported, storage, terminal
 from tinystories import options as types
 from tinystories.checkpoint import Checkpoint
 from tinystories.data.dataset import TOKENIZER, Dataset, describe, open_dataset
 from tinystories.evaluate import Evaluation, evaluate, sample
+from tinystories.models import size
 from tinystories.models.model import GPTNeo
-from tinystories.models.size import evaluation_tokens
 from tinystories.options import Parser
 from tinystories.staging import locked, staged
 
@@ -88,6 +92,12 @@ def export(run: Path, out: Path, *, trial: str | None = None, data: str | None =
     folder = RunFolder(run)
     result = _choose(folder, trial)
     saved = checkpoint.load(_location(folder, result))
+    model_config = saved.model_config
+    result = replace(
+        result,
+        parameters=size.parameters(model_config),
+        non_embedding_parameters=size.non_embedding_parameters(model_config),
+    )
     dataset = _open_data(folder, data)
     if dataset.fingerprint != saved.data_fingerprint:
         raise ValueError(f"{dataset.folder} holds other data than trial {result.trial_id} was trained on; see --data")
@@ -140,9 +150,7 @@ def _open_data(folder: RunFolder, data: str | None) -> Dataset:
 
 
 def _choose(folder: RunFolder, trial: str | None) -> Result:
-    if not folder.spec.exists():
-        raise ValueError(f"{folder.root} is not the run folder of a sweep; give runs/NAME")
-    kept = (_as_kept(folder, result) for result in read_results(folder.results))
+    kept = (_as_kept(folder, result) for result in _results(folder))
     usable = [result for result in ranked(kept) if result.checkpoint]
     if not usable:
         raise ValueError(f"{folder.root} has no usable checkpoint: no trial has ended with a loss yet")
@@ -153,6 +161,15 @@ def _choose(folder: RunFolder, trial: str | None) -> Result:
             return result
     names = ", ".join(result.trial_id for result in usable)
     raise ValueError(f"trial {trial!r} has no usable checkpoint; trials that have one: {names}")
+
+
+def _results(folder: RunFolder) -> list[Result]:
+    """The rows of a sweep as its journal has them; their sizes follow from the checkpoint."""
+    if not folder.spec.exists():
+        raise ValueError(f"{folder.root} is not the run folder of a sweep; give runs/NAME")
+    require_journal(folder)
+    spec = load.parse(yaml.safe_load(folder.spec.read_text(encoding="utf-8")))
+    return Rows(spec, vocab_size=1, root=str(folder.root)).table(read_trials(folder))
 
 
 def _as_kept(folder: RunFolder, result: Result) -> Result:
@@ -196,7 +213,7 @@ def _read_all(saved: Checkpoint) -> bool:
 
 def _sampled(model: GPTNeo, saved: Checkpoint, dataset: Dataset) -> Evaluation:
     """What the model makes of the stories that every evaluation of its trial has read."""
-    text_N = sample(dataset, evaluation_tokens(saved.config, dataset.vocab_size))
+    text_N = sample(dataset, size.evaluation_tokens(saved.config, dataset.vocab_size))
     return evaluate(model, dataset, batch_size=16, text_N=text_N)
 
 

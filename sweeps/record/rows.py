@@ -33,6 +33,10 @@ class Rows:
         """Searched parameters that are no fixed columns."""
         return [name for name in self._spec.space.parameters if name not in COLUMNS]
 
+    def relative(self, checkpoint: str) -> str:
+        """A checkpoint's path relative to the run folder, which may move, if it lies there."""
+        return checkpoint.removeprefix(f"{self._root}/")
+
     def config(self, trial: Trial) -> TrialConfig:
         """The whole configuration of a trial."""
         confirming = trial.stage == "confirm"

@@ -19,15 +19,16 @@ import transformers
 import yaml
 
 from sweeps import export
-from sweeps.record.tables import Result, RunFolder, read_results, write_results
+from sweeps.events import Completed, Evaluated, Proposed, Stopped, from_line, to_line
+from sweeps.record.folder import RunFolder
+from sweeps.record.journal import Journal, read
 from tinystories import checkpoint
 from tinystories.config import TrialConfig
 from tinystories.data.dataset import Dataset
 from tinystories.device import precision
-from tinystories.models import size
 from tinystories.trainer import Trainer
 
-from .examples import RESULT, minimal
+from .examples import minimal
 
 
 @pytest.fixture
@@ -44,26 +45,34 @@ def make_run(root: Path, dataset: Dataset, *, evaluations: int = 2, **changes: A
     trainer = Trainer(config, dataset, device="cpu")
     for _ in itertools.islice(trainer.run(), evaluations):
         location = checkpoint.save(trainer.checkpoint(), str(folder.checkpoints / "0000"))
-    last = trainer.checkpoint().metrics
-    row = replace(
-        RESULT,
-        status="completed" if evaluations == 2 else "stopped",
-        depth=3,
-        width=16,
-        heads=2,
-        parameters=size.parameters(config.model(dataset.vocab_size)),
-        val_loss=last.val_loss,
-        best_val_loss=last.best_val_loss,
-        checkpoint=str(Path(location).relative_to(folder.root)),
+    assignment: dict[str, Any] = {"depth": 3, "width": 16, "heads": 2}
+    kept = str(Path(location).relative_to(folder.root))
+    end = Completed if evaluations == 2 else Stopped
+    journal = Journal(folder.journal)
+    list(journal.open())
+    journal.append(
+        Proposed(trial_id="0000", at=0.0, assignment=assignment),
+        Evaluated(trial_id="0000", at=1.0, metrics=trainer.checkpoint().metrics, checkpoint=kept),
+        end(trial_id="0000", at=1.0),
     )
-    write_results(folder.results, [row])
     folder.spec.write_text(yaml.safe_dump(minimal()), encoding="utf-8")
     folder.origin.write_text(json.dumps({"location": str(dataset.folder)}), encoding="utf-8")
     return folder.root
 
 
-def change_row(run: Path, change: Callable[[Result], Result]) -> None:
-    write_results(run / "results.csv", [change(row) for row in read_results(run / "results.csv")])
+def change(run: Path, kind: type[Any], **changes: Any) -> None:
+    """Tell other values in the journal's events of a kind."""
+    journal = run / "journal.jsonl"
+    head, *lines = journal.read_text(encoding="utf-8").splitlines()
+    events = [from_line(line) for line in lines]
+    changed = [replace(event, **changes) if isinstance(event, kind) else event for event in events]
+    journal.write_text("\n".join([head, *map(to_line, changed), ""]), encoding="utf-8")
+
+
+def evaluated(run: Path) -> Evaluated:
+    """The trial's evaluation as its journal has it."""
+    (event,) = (line.event for line in read(run / "journal.jsonl") if isinstance(line.event, Evaluated))
+    return event
 
 
 def transformers_loss(folder: Path, dataset: Dataset, context: int) -> float:
@@ -134,7 +143,7 @@ def test_the_model_card_says_what_it_is(run: Path, tmp_path: Path, dataset: Data
         *(f"| dtype | {used} (asked for: auto) |", "| mlp_ratio | 4 |"),
     ):
         assert expected in card
-    assert "licence" not in card
+    assert "| licence of the data | mit |" in card  # of the built-in stories
 
 
 def test_the_model_card_names_licence_and_source_of_the_data(run: Path, tmp_path: Path, dataset: Dataset) -> None:
@@ -161,7 +170,8 @@ def test_a_stopped_trial_is_held_to_the_loss_on_its_sample(tmp_path: Path, datas
 def test_another_loss_than_it_measures_is_refused(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    change_row(run, lambda row: replace(row, best_val_loss=row.best_val_loss - 0.01))
+    metrics = evaluated(run).metrics
+    change(run, Evaluated, metrics=replace(metrics, best_val_loss=metrics.best_val_loss - 0.01))
 
     assert export.main([str(run), "--out", str(tmp_path / "best")]) == 2
     assert "nothing was exported" in capsys.readouterr().err
@@ -172,14 +182,23 @@ def test_a_checkpoint_that_gave_way_to_a_later_one_is_found(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (row,) = read_results(run / "results.csv")
-    earlier = replace(row, val_loss=5.0, best_val_loss=5.0, tokens=1, checkpoint="checkpoints/0000/gone.pt")
-    gone = replace(row, trial_id="0001", best_val_loss=1.0, checkpoint="checkpoints/0001/gone.pt")
-    write_results(run / "results.csv", [earlier, gone])
+    metrics = evaluated(run).metrics
+    earlier = replace(metrics, val_loss=5.0, best_val_loss=5.0, tokens=1)
+    change(run, Evaluated, metrics=earlier, checkpoint="checkpoints/0000/gone.pt")
+    Journal(run / "journal.jsonl").append(
+        Proposed(trial_id="0001", at=2.0, assignment={"depth": 1, "width": 16, "heads": 1}),
+        Evaluated(
+            trial_id="0001",
+            at=3.0,
+            metrics=replace(metrics, best_val_loss=1.0),
+            checkpoint="checkpoints/0001/gone.pt",
+        ),
+        Completed(trial_id="0001", at=3.0),
+    )
 
     loss, exported = export.export(Path("run"), Path("best"))
-    assert (exported.trial_id, exported.best_val_loss) == ("0000", row.best_val_loss)
-    assert loss == pytest.approx(row.best_val_loss, abs=1e-3)
+    assert (exported.trial_id, exported.best_val_loss) == ("0000", metrics.best_val_loss)
+    assert loss == pytest.approx(metrics.best_val_loss, abs=1e-3)
     assert exported.tokens > 1
 
 
@@ -250,29 +269,41 @@ def test_folders_may_have_any_name(
 
 
 @pytest.mark.parametrize(
-    ("change", "trial", "message"),
+    ("spoil", "trial", "message"),
     [
-        ({"checkpoint": ""}, [], "no usable checkpoint"),
-        ({"status": "failed", "best_val_loss": math.nan}, [], "no usable checkpoint"),
-        ({}, ["--trial", "0007"], "trial '0007' has no usable checkpoint; trials that have one: 0000"),
-        ({}, ["--data", "nowhere"], "nowhere"),
+        (lambda run: change(run, Evaluated, checkpoint=""), [], "no usable checkpoint"),
+        (
+            lambda run: change(run, Evaluated, metrics=replace(evaluated(run).metrics, best_val_loss=math.nan)),
+            [],
+            "no usable checkpoint",
+        ),
+        (lambda run: None, ["--trial", "0007"], "trial '0007' has no usable checkpoint; trials that have one: 0000"),
+        (lambda run: None, ["--data", "nowhere"], "nowhere"),
+        (lambda run: (run / "journal.jsonl").unlink(), [], "was begun by version 0.1"),
+        (lambda run: (run / "journal.jsonl").write_text("{}", encoding="utf-8"), [], "no usable checkpoint"),
     ],
 )
 def test_what_cannot_be_exported_is_said_in_one_line(
     run: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
-    change: dict[str, object],
+    spoil: Callable[[Path], object],
     trial: list[str],
     message: str,
 ) -> None:
-    change_row(run, lambda row: replace(row, **change))  # type: ignore[arg-type]
+    spoil(run)
 
     assert export.main([str(run), "--out", str(tmp_path / "best"), *trial]) == 2
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
     assert not (tmp_path / "best").exists()
+
+
+def test_a_table_that_somebody_changed_is_not_believed(run: Path, tmp_path: Path) -> None:
+    (run / "results.csv").write_text("trial_id,checkpoint\n../../x,/etc/passwd\n", encoding="utf-8")
+
+    assert export.export(run, tmp_path / "best")[1].trial_id == "0000"
 
 
 def test_a_folder_that_is_no_sweep_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
