@@ -17,6 +17,7 @@ import torch
 from optuna.trial import TrialState
 
 from sweeps import run
+from sweeps.machines import access
 from sweeps.record.tables import Result, RunFolder, read_curves, read_results, write_results
 from tinystories.data.dataset import Dataset, open_dataset
 from tinystories.data.make_dataset import make_stories
@@ -109,7 +110,29 @@ def test_a_sweep_with_good_diverging_and_impossible_trials(workplace: Path) -> N
     assert "Best of 12 trials" in printed
 
 
+@pytest.fixture
+def foreign_ray() -> Iterator[None]:
+    """Another Ray on this machine, in which Ray Train's cleaner would look for our actors."""
+    code = (
+        "import ray; ray.init(address='local', num_cpus=1, include_dashboard=False); print('up', flush=True); input()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        env={**os.environ, **access.closed()},
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as other:
+        assert other.stdout is not None
+        while other.stdout.readline() not in ("up\n", ""):
+            pass
+        yield
+        other.communicate("\n")
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("foreign_ray")
 def test_no_kill_loses_anything(workplace: Path) -> None:
     """Ctrl-C, kill -9 of the driver, of a Train worker and of a slot: every trial ends as if nothing had happened.
 
