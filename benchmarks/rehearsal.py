@@ -45,6 +45,8 @@ def metrics(evaluation: int, loss: float, seconds: float) -> Metrics:
         seconds=seconds,
         train_loss=loss,
         val_loss=loss,
+        val_loss_se=0.01,
+        sample_loss=loss,
         val_bpb=loss / 2,
         best_val_loss=loss,
         learning_rate=1e-3,

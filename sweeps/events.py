@@ -54,7 +54,7 @@ class Evaluated(TrialEvent):
 
     metrics: Metrics
     checkpoint: str
-    """The trial's best checkpoint so far: a path or URI; empty: none."""
+    """The trial's best checkpoint so far, a path relative to the run folder or a URI; empty: none."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -148,9 +148,16 @@ Event = (
     | Spent
     | Closed
 )
-NAME = re.compile(r"\d{4,}")
+
+
+def name_of(kind: type[Any]) -> str:
+    """What a line of the journal calls a kind of event, such as checkpoint_deleted."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()
+
+
+NAME = re.compile(r"[0-9]{4,}")
 """Form of a trial's name. It names folders, so a journal may hold no other."""
-KINDS: dict[str, type[Any]] = {kind.__name__.lower(): kind for kind in get_args(Event)}
+KINDS: dict[str, type[Any]] = {name_of(kind): kind for kind in get_args(Event)}
 """Events by the name that a line of the journal gives them."""
 TYPES: dict[type[Any], dict[str, Any]] = {kind: get_type_hints(kind) for kind in (*KINDS.values(), Metrics)}
 
@@ -158,7 +165,7 @@ TYPES: dict[type[Any], dict[str, Any]] = {kind: get_type_hints(kind) for kind in
 def to_line(event: Event) -> str:
     """An event as one line of JSON, without the line's end; a number that is not finite becomes text."""
     values = {name: _plain(value) for name, value in asdict(event).items()}
-    return json.dumps({"event": type(event).__name__.lower(), **values}, allow_nan=False, ensure_ascii=False)
+    return json.dumps({"event": name_of(type(event)), **values}, allow_nan=False, ensure_ascii=False)
 
 
 def from_line(line: str) -> Event:
@@ -168,10 +175,10 @@ def from_line(line: str) -> Event:
         ValueError: it is not JSON, or not an event with exactly the fields of its kind.
     """
     raw = json.loads(line)
-    if not isinstance(raw, dict) or raw.get("event") not in KINDS:
+    name = raw.pop("event", None) if isinstance(raw, dict) else None
+    if not isinstance(name, str) or name not in KINDS:
         raise ValueError(f"no event of this version: {line[:80]!r}")
-    kind = KINDS[raw.pop("event")]
-    event: Event = _record(kind, raw)
+    event: Event = _record(KINDS[name], raw)
     return event
 
 
@@ -185,14 +192,14 @@ def _plain(value: Any) -> Any:
 
 def _record(kind: type[Any], raw: Any) -> Any:
     if not isinstance(raw, dict) or set(raw) != {entry.name for entry in fields(kind)}:
-        raise ValueError(f"a {kind.__name__.lower()} event has not the fields of this version: {raw!r:.80}")
+        raise ValueError(f"a {name_of(kind)} event has not the fields of this version: {raw!r:.80}")
     return kind(**{name: _typed(TYPES[kind][name], value, name) for name, value in raw.items()})
 
 
 def _typed(kind: Any, value: Any, name: str) -> Any:
     if kind is Metrics:
         return _record(Metrics, value)
-    if name == "trial_id" and not NAME.fullmatch(str(value)):
+    if name == "trial_id" and not (isinstance(value, str) and NAME.fullmatch(value)):
         raise ValueError(f"trial_id {value!r} is not four digits or more")
     if kind is float:
         if isinstance(value, bool) or not isinstance(value, int | float | str):
@@ -205,4 +212,6 @@ def _typed(kind: Any, value: Any, name: str) -> Any:
     expected = dict if kind == Assignment else kind
     if type(value) is not expected:
         raise ValueError(f"{name} {value!r} is not {expected.__name__}")
+    if expected is dict and not all(isinstance(entry, int | float | str) for entry in value.values()):
+        raise ValueError(f"{name} {value!r} holds what no parameter can be")
     return value

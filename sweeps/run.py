@@ -1,4 +1,4 @@
-"""Run a sweep: python sweeps/run.py [SPEC.yaml]. Running the same command again goes on, or prints the result."""
+"""Run a sweep: python sweeps/run.py [SPEC.yaml]. Running the same command again resumes it, or prints the result."""
 
 import argparse
 import logging
@@ -26,6 +26,7 @@ from sweeps import showing
 from sweeps.limits import Limits
 from sweeps.machines import cluster, packing, replay, signals
 from sweeps.machines.simulated import Clock
+from sweeps.policy import samplers
 from sweeps.record import claim
 from sweeps.record.folder import RunFolder
 from sweeps.record.mirror import Mirror
@@ -33,7 +34,7 @@ from sweeps.record.tracking import Tracker
 from sweeps.report import live, preview, result
 from sweeps.report.live import Display
 from sweeps.spec import load
-from sweeps.spec.corpus import Data, prepare, vocab_size
+from sweeps.spec.corpus import Data, prepare, valid_tokens, vocab_size
 from sweeps.spec.schema import Spec
 from sweeps.sweep import Sweep
 from tinystories import options as types
@@ -134,16 +135,24 @@ def _prepare(options: argparse.Namespace, stack: ExitStack) -> Session | int:
     spec, raw = load.load(options.spec, options.set, name=options.name, trials=options.trials)
     if spec.notes:
         print(f"{options.spec.name}: {'; '.join(spec.notes)}.", file=sys.stderr)
+    samplers.check(spec)
     vocabulary = vocab_size(spec.data)
-    spec = spec.for_vocabulary(vocabulary)
+    asked, spec = spec, spec.for_vocabulary(vocabulary)
     size.steps(spec.largest_trial(vocabulary), vocabulary)  # refuses a budget that is too short
     if options.dry_run:
-        preview.show(spec, vocabulary, _console(), price=limits, tokens_per_second=options.tokens_per_second)
+        preview.show(
+            spec,
+            vocabulary,
+            _console(),
+            valid_tokens=valid_tokens(spec.data),
+            price=limits,
+            tokens_per_second=options.tokens_per_second,
+        )
         return 0
     if options.replay:
         return _replay(options, spec, vocabulary, limits)
     folder = RunFolder(Path("runs", spec.name).absolute())
-    claim.check_spec(folder, spec)
+    claim.check_spec(folder, asked)
     location = claim.storage_location(folder, options.storage)
     if options.address:
         cluster.check_answers(options.address)
@@ -153,7 +162,7 @@ def _prepare(options: argparse.Namespace, stack: ExitStack) -> Session | int:
         stack.enter_context(folder.locked())
         mirror = Mirror(folder, location and f"{location}/{spec.name}")
         mirror.fetch()
-        claim.check_spec(folder, spec)
+        claim.check_spec(folder, asked)
         claim.check_data(folder, data)
         claim.claim(folder, raw, data, location)
         sweep = Sweep(spec, folder, vocab_size=data.vocab_size, checkpoints=mirror.checkpoints, limits=limits)

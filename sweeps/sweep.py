@@ -85,24 +85,21 @@ class Sweep:
         self.policy = policy(self.trials) if policy else Policy(spec, self.trials, vocab_size=vocab_size)
         self.record = Record(folder, trials=self.trials, follow=self.policy.apply)
         self.record.open()
-        self._clocks = clocks or Clocks()
+        clocks = clocks or Clocks()
+        self._now, self._steady = clocks.now, clocks.steady
         self._slots = 1
-        self.meter = Meter(limits or Limits(), earlier=self.trials.spent, clock=self._clocks.steady)
+        self.meter = Meter(limits or Limits(), earlier=self.trials.spent, clock=self._steady)
         self.checkpoints = Checkpoints(
             checkpoints,
             self.trials,
             best=_best(spec, self.policy),
             promising=lambda: self.policy.promising,
-            forget=lambda trial_id: self.record.write(CheckpointDeleted(trial_id=trial_id, at=self._now)),
+            forget=lambda trial_id: self.record.write(CheckpointDeleted(trial_id=trial_id, at=self._now())),
         )
         self.run_id: Callable[[str], str] | None = None
         """Names the W&B run of a trial; None: there are none."""
         self.ended: list[tuple[float, Trial]] = []
         """Trials that ended or paused in this process, and when [s]; one that was promoted in between, twice."""
-
-    @property
-    def _now(self) -> float:
-        return self._clocks.now()
 
     def take_slots(self, slots: int, gpu_share: float) -> None:
         """From now on so many trials may run at a time, each with this share of a GPU; the time counts from here."""
@@ -123,7 +120,7 @@ class Sweep:
         if isinstance(decision, Start):
             trial_id = f"{len(self.trials):04d}"
             assignment, stage = decision.assignment, decision.stage
-            self.record.write(Proposed(trial_id=trial_id, at=self._now, assignment=assignment, stage=stage))
+            self.record.write(Proposed(trial_id=trial_id, at=self._now(), assignment=assignment, stage=stage))
             decision = Resume(trial_id)
         if isinstance(decision, Resume):
             self._run(self.trials[decision.trial_id])
@@ -133,12 +130,12 @@ class Sweep:
         """A slot takes a trial."""
         logger.info("trial %s: %s", trial.trial_id, trial.assignment)
         if trial.state == "paused":
-            self.record.write(Promoted(trial_id=trial.trial_id, at=self._now))
+            self.record.write(Promoted(trial_id=trial.trial_id, at=self._now()))
         self.checkpoints.resume(trial)
         if self.run_id and not trial.run_id:
             run_id = self.run_id(trial.trial_id)
-            self.record.write(RunOpened(trial_id=trial.trial_id, at=self._now, run_id=run_id))
-        self.record.write(Began(trial_id=trial.trial_id, at=self._now, gpu_share=self.meter.gpu_share))
+            self.record.write(RunOpened(trial_id=trial.trial_id, at=self._now(), run_id=run_id))
+        self.record.write(Began(trial_id=trial.trial_id, at=self._now(), gpu_share=self.meter.gpu_share))
         self.meter.begin(trial.trial_id)
 
     def report(self, trial_id: str, metrics: Metrics, checkpoint: str) -> Verdict:
@@ -150,13 +147,16 @@ class Sweep:
         trial = self.trials[trial_id]
         if metrics.evaluation <= trial.evaluation:
             return Verdict.CONTINUE
-        self.record.write(Evaluated(trial_id=trial_id, at=self._now, metrics=metrics, checkpoint=checkpoint))
-        return self._follow(trial)
+        kept = self.rows.relative(checkpoint)
+        self.record.write(Evaluated(trial_id=trial_id, at=self._now(), metrics=metrics, checkpoint=kept))
+        verdict = self._follow(trial)
+        self._note_spending()
+        return verdict
 
     def _follow(self, trial: Trial) -> Verdict:
         """Decide on a trial's last evaluation."""
         verdict = self.policy.verdict(trial.trial_id, self.meter.left(self._slots))
-        name, at = trial.trial_id, self._now
+        name, at = trial.trial_id, self._now()
         match verdict:
             case Verdict.COMPLETE:
                 self._end(Completed(trial_id=name, at=at))
@@ -172,31 +172,35 @@ class Sweep:
 
     def fail(self, trial_id: str, error: str) -> None:
         """End a trial by an error."""
-        self._end(Failed(trial_id=trial_id, at=self._now, error=error))
+        self._end(Failed(trial_id=trial_id, at=self._now(), error=error))
 
     def cut_short(self, trial_id: str, error: str) -> None:
         """End a trial where its recorded curve does."""
-        self._end(Stopped(trial_id=trial_id, at=self._now, error=error))
+        self._end(Stopped(trial_id=trial_id, at=self._now(), error=error))
 
     def substitute(self, trial_id: str, assignment: Assignment) -> None:
         """Let a recorded configuration answer for the proposed one."""
-        self.record.write(Substituted(trial_id=trial_id, at=self._now, assignment=assignment))
+        self.record.write(Substituted(trial_id=trial_id, at=self._now(), assignment=assignment))
 
     def interrupt(self, trial_id: str) -> None:
         """Take a trial from its slot as the run ends: a later run resumes it from its checkpoint."""
-        self._end(Interrupted(trial_id=trial_id, at=self._now))
+        self._end(Interrupted(trial_id=trial_id, at=self._now()))
 
     def _end(self, event: Completed | Stopped | Diverged | Paused | Failed | Interrupted) -> None:
         """Take a trial from its slot, and delete the checkpoints that need not be kept any more."""
         logger.info("trial %s %s", event.trial_id, type(event).__name__.lower())
         self.record.write(event)
         self.meter.end(event.trial_id)
-        if self.meter.is_due:
-            self.record.write(self.meter.note(self._now))
+        self._note_spending()
         trial = self.trials[event.trial_id]
         if not trial.unfinished:
-            self.ended.append((self._clocks.steady(), trial))
+            self.ended.append((self._steady(), trial))
             self.checkpoints.end(trial)
+
+    def _note_spending(self) -> None:
+        """Write down what the sweep has taken, now and then, for a run that is killed."""
+        if self.meter.is_due:
+            self.record.write(self.meter.note(self._now()))
 
     def settle(self) -> None:
         """Abandon what is not asked for any more, close the search if it has ended, and delete what is not to be kept.
@@ -204,14 +208,14 @@ class Sweep:
         May be called again at any time: it completes what a kill cut short.
         """
         for trial in self.policy.surplus:
-            self.record.write(Abandoned(trial_id=trial.trial_id, at=self._now))
+            self.record.write(Abandoned(trial_id=trial.trial_id, at=self._now()))
         if self.policy.phase == "closing":
-            self.record.write(Closed(at=self._now, trials=self.spec.trials))
+            self.record.write(Closed(at=self._now(), trials=self.spec.trials))
         self.checkpoints.settle()
 
     def close(self) -> None:
         """Write down what the sweep has taken, and let the views write all."""
-        self.record.write(self.meter.note(self._now))
+        self.record.write(self.meter.note(self._now()))
         self.record.close()
 
 

@@ -64,6 +64,8 @@ class Trial:
     """Its best checkpoint so far; empty: none, or deleted."""
     promoted_from: int = 0
     """The evaluation from which it was promoted last; 0: never."""
+    promoted_with: str = ""
+    """Its checkpoint of then."""
     error: str = ""
     """Why it failed, or was cut short."""
     gpu_share: float = 1.0
@@ -196,7 +198,7 @@ class Trials(Mapping[str, Trial]):
             case Began():
                 trial.gpu_share = event.gpu_share
             case Promoted():
-                trial.promoted_from = trial.evaluation
+                trial.promoted_from, trial.promoted_with = trial.evaluation, trial.checkpoint
             case Failed() | Stopped():
                 trial.error = event.error
             case Substituted():

@@ -10,9 +10,13 @@ import pytest
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import torch
+from hypothesis import settings
 
 from tinystories.data.dataset import Dataset, open_dataset
 from tinystories.data.make_dataset import make_stories
+
+settings.register_profile("no deadline", deadline=None)  # a machine that has other work to do is slow at times
+settings.load_profile("no deadline")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -14,7 +14,8 @@ from tinystories import checkpoint
 from tinystories.config import ModelConfig
 from tinystories.data.dataset import Dataset
 from tinystories.data.tokenizer import Tokenizer, load_tokenizer, train_bpe
-from tinystories.models.model import GPTNeo, to_transformers
+from tinystories.models.conversion import to_transformers
+from tinystories.models.model import GPTNeo
 from tinystories.predict_model import generate, load_model, main
 from tinystories.train_model import main as train_main
 

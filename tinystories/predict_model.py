@@ -14,7 +14,8 @@ import torch
 from tinystories import checkpoint, terminal
 from tinystories.config import require_seed
 from tinystories.data.tokenizer import Tokenizer, load_tokenizer
-from tinystories.models.model import GPTNeo, from_transformers
+from tinystories.models.conversion import from_transformers
+from tinystories.models.model import GPTNeo
 from tinystories.options import Parser, location
 
 UNFINISHED = "\N{REPLACEMENT CHARACTER}"

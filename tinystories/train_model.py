@@ -16,7 +16,7 @@ from rich.progress_bar import ProgressBar
 from rich.text import Text
 
 from tinystories import checkpoint, storage, terminal
-from tinystories.config import AXES, TrialConfig, parse_number
+from tinystories.config import AXES, TrialConfig, parse_number, value_type
 from tinystories.data.dataset import TOKENIZER, Dataset, open_dataset
 from tinystories.data.make_dataset import make_stories
 from tinystories.device import is_out_of_memory
@@ -89,9 +89,10 @@ def _flag(field: Field[Any]) -> dict[str, Any]:
     options = {"default": field.default, "help": f"see TrialConfig (default: {field.default})"}
     if field.type is bool:
         return {"action": argparse.BooleanOptionalAction, **options}
-    if choices := get_args(field.type):
+    kind = value_type(field.type)
+    if choices := get_args(kind):
         return {"choices": choices, **options}
-    return {"type": field.type, **options}
+    return {"type": kind, **options}
 
 
 def _prepare(options: argparse.Namespace) -> Trainer:
@@ -106,15 +107,14 @@ def _prepare(options: argparse.Namespace) -> Trainer:
         if options.threads < 1:
             raise ValueError(f"threads {options.threads} must be above 0")
         torch.set_num_threads(options.threads)
-    latest = checkpoint.latest(options.out)
-    if not latest and (files := storage.names(options.out)):
+    if not checkpoint.latest(options.out) and (files := storage.names(options.out)):
         raise ValueError(f"{options.out} holds other files ({', '.join(files)}); name another folder")
     dataset = _open(options.data)
-    resume = checkpoint.load(latest) if latest else None
+    resume = checkpoint.resume(options.out)
     try:
         return Trainer(config, dataset, resume=resume, device=options.device)
     except ValueError as error:
-        raise ValueError(f"{latest}: {error}" if latest else error) from None
+        raise ValueError(f"{checkpoint.latest(options.out)}: {error}" if resume else error) from None
 
 
 def _config(options: argparse.Namespace) -> TrialConfig:
@@ -176,7 +176,7 @@ def _status(trainer: Trainer) -> Group:
 def _line(trainer: Trainer, metrics: Metrics) -> str:
     return (
         f"evaluation {metrics.evaluation}/{trainer.config.evaluations}  tokens {metrics.tokens:,}  "
-        f"train_loss {metrics.train_loss:.4f}  val_loss {metrics.val_loss:.4f}  "
+        f"train_loss {metrics.train_loss:.4f}  val_loss {metrics.val_loss:.4f} (se {metrics.val_loss_se:.4f})  "
         f"val_bpb {metrics.val_bpb:.4f}  {metrics.tokens_per_second:,.0f} tokens/s"
     )
 

@@ -14,14 +14,14 @@ from torch import Tensor, nn
 
 from tinystories import compiling
 from tinystories import device as machine
-from tinystories.checkpoint import Checkpoint
+from tinystories.checkpoint import Checkpoint, ForeignCheckpointError
 from tinystories.config import TrialConfig
 from tinystories.data.dataset import Dataset, Tokens
 from tinystories.data.loader import ahead
-from tinystories.evaluate import evaluate
+from tinystories.evaluate import Evaluation, Text, evaluate, sample
 from tinystories.metrics import Metrics
 from tinystories.models.model import GPTNeo
-from tinystories.models.size import flops_per_step, steps
+from tinystories.models.size import evaluation_tokens, flops_per_step, steps
 from tinystories.optim import learning_rate, make_optimizer, set_learning_rate
 from tinystories.step import Step
 
@@ -33,6 +33,8 @@ LOOK_EVERY = 20
 DIVERGED = 1.5
 """A loss above this many times the first one ends the run: half as bad again as random weights is confidently
 wrong, far outside what batches differ by, and no use to wait for."""
+DIVERGED_EVALUATION = Evaluation(loss=math.inf, se=math.inf, bpb=math.inf)
+"""Of a run that has diverged: its model is not asked."""
 
 
 class Trainer:
@@ -48,8 +50,8 @@ class Trainer:
         shared_code: folder or URI through which machines share compiled code.
 
     Raises:
-        ValueError: the budget is too short for its evaluations, `resume` is of another trial or other data, or
-            there is no such device.
+        ForeignCheckpointError: `resume` is of another trial or other data.
+        ValueError: the budget is too short for its evaluations, or there is no such device.
     """
 
     def __init__(
@@ -76,12 +78,13 @@ class Trainer:
         self.metrics: Metrics | None = None
         self.step = 0
         self.seen_loss = math.inf
-        self._gradient = Step(self.model, batch_size=config.batch_size, compiles=compiled)
+        self._gradient = Step(self.model, batch_size=config.batch_size, seed=config.seed, compiles=compiled)
         self._shared_code = shared_code
         self._rate = 0.0
         self._first_loss = math.inf
         self._seconds = 0.0
         self._started = 0.0
+        self._sample = sample(dataset, evaluation_tokens(config, dataset.vocab_size))
         self._flops_per_step = flops_per_step(config, dataset.vocab_size)
         if resume:
             self._restore(resume)
@@ -100,8 +103,9 @@ class Trainer:
     def run(self) -> Iterator[Metrics]:
         """Train to the end of the budget, or to a divergence; a record at every evaluation.
 
-        Evaluation k of n follows the first update at which k/n of the budget is spent. What it takes itself counts
-        towards a budget in seconds, too. The caller may stop here.
+        Evaluation k of n follows the first update at which k/n of the budget is spent. It reads a sample of the
+        validation stories, the last one then all of them. What it takes itself counts towards a budget in seconds,
+        too. The caller may stop here.
         """
         done = self.metrics.evaluation if self.metrics else 0
         for evaluation in range(done + 1, self.config.evaluations + 1):
@@ -116,6 +120,7 @@ class Trainer:
         return Checkpoint(
             config=self.config,
             model_config=self.model.config,
+            precision=self.precision,
             data_fingerprint=self.dataset.fingerprint,
             tokenizer=self.dataset.tokenizer,
             metrics=self.metrics,
@@ -140,7 +145,7 @@ class Trainer:
             self._compile(*batch)
         self._rate = learning_rate(self._middle, self.config)
         set_learning_rate(self.optimizer, self._rate)
-        loss = self._gradient(*batch)
+        loss = self._gradient(*batch, self.step)
         nn.utils.clip_grad_norm_(self.model.parameters(), self.config.gradient_clip)
         self.optimizer.step()
         self._gradient.clear()
@@ -180,10 +185,13 @@ class Trainer:
         before, first_step, first_second = self.metrics, self.step, self._seconds
         train_loss = self._train_until(evaluation)
         trained, started = self._seconds - first_second, time.perf_counter()
-        val_loss = val_bpb = math.inf
+        sampled = found = DIVERGED_EVALUATION
         if not self._diverged(train_loss):
-            val_loss, val_bpb = self._evaluate()
+            sampled = found = self._evaluate(self._sample)
+            if evaluation == self.config.evaluations and len(self._sample) < len(self.dataset.valid):
+                found = self._evaluate(self.dataset.valid)
         self._seconds += time.perf_counter() - started
+        best = before.best_val_loss if before else math.inf  # a loss on the sample, as only the last is on all stories
         return Metrics(
             evaluation=evaluation,
             step=self.step,
@@ -191,19 +199,21 @@ class Trainer:
             flops=float(self.step * self._flops_per_step),
             seconds=self._seconds,
             train_loss=train_loss,
-            val_loss=val_loss,
-            val_bpb=val_bpb,
-            best_val_loss=min(before.best_val_loss if before else math.inf, val_loss),
+            val_loss=found.loss,
+            val_loss_se=found.se,
+            sample_loss=sampled.loss,
+            val_bpb=found.bpb,
+            best_val_loss=found.loss if sampled.loss <= best else best,
             learning_rate=self._rate,
             tokens_per_second=(self.step - first_step) * self.config.tokens_per_step / trained,
-            diverged=self._diverged(val_loss),
+            diverged=self._diverged(found.loss),
         )
 
-    def _evaluate(self) -> tuple[float, float]:
-        """Loss and bits per byte on the validation text, in smaller batches if memory runs out."""
+    def _evaluate(self, text_N: Text) -> Evaluation:
+        """What the model makes of validation text, in smaller batches if memory runs out."""
         while True:
             try:
-                return evaluate(self.model, self.dataset, batch_size=self._gradient.micro_batch)
+                return evaluate(self.model, self.dataset, batch_size=self._gradient.micro_batch, text_N=text_N)
             except Exception as error:
                 if not machine.is_out_of_memory(error) or self._gradient.micro_batch == 1:
                     raise
@@ -292,9 +302,9 @@ def _require_same(checkpoint: Checkpoint, config: TrialConfig, dataset: Dataset)
     for field in fields(config):
         theirs, ours = getattr(checkpoint.config, field.name), getattr(config, field.name)
         if theirs != ours:
-            raise ValueError(f"the checkpoint was trained with {field.name} {theirs}, not {ours}")
+            raise ForeignCheckpointError(f"the checkpoint was trained with {field.name} {theirs}, not {ours}")
     if checkpoint.data_fingerprint != dataset.fingerprint:
-        raise ValueError(
+        raise ForeignCheckpointError(
             f"the checkpoint was trained on data {checkpoint.data_fingerprint}, {dataset.folder} holds "
             f"{dataset.fingerprint}"
         )

@@ -6,6 +6,7 @@ that reaches the machine run commands as its user.
 
 import os
 import secrets
+import socket
 from functools import cache
 from pathlib import Path
 
@@ -32,6 +33,17 @@ def closed() -> dict[str, str]:
 def _token() -> str:
     """One for this process, as Ray reads it only once."""
     return secrets.token_hex(32)
+
+
+def own_address() -> dict[str, str]:
+    """The environment that lets all processes of a local Ray find it, whatever other Ray runs on the machine.
+
+    Without it Ray Train's cleaner finds several, gives up, and what a dead slot had reserved is never free again.
+    """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    return {"RAY_GCS_SERVER_PORT": str(port), "RAY_ADDRESS": f"127.0.0.1:{port}"}
 
 
 def of_cluster() -> dict[str, str]:

@@ -52,7 +52,7 @@ def connect(address: str | None) -> None:
         ValueError: no cluster answers there.
     """
     os.environ.update(SETTINGS)
-    os.environ.update(access.closed() if address is None else access.of_cluster())
+    os.environ.update(access.closed() | access.own_address() if address is None else access.of_cluster())
     import ray
 
     with signals.while_ray_starts():

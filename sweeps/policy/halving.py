@@ -95,7 +95,8 @@ class PromotionHalving:
     """ASHA as published: every trial pauses at each rung, and a free slot promotes one of the best 1/eta of a rung.
 
     The highest rung comes first; where nobody is to be promoted, a new configuration begins. A search with an end
-    needs one rule more: when no more trials are to come and none runs, at least one of the highest rung is promoted.
+    needs one rule more: when no more trials are to come, none runs and none has completed, the best of the highest rung
+    is promoted.
 
     Args:
         eta: reduction factor.
@@ -166,8 +167,8 @@ class PromotionHalving:
         return found
 
     def _best_of_the_highest(self, trials: Mapping[str, Trial]) -> str | None:
-        """The best trial of the highest rung, if none was promoted from it."""
-        rung = next((rung for rung in reversed(self._rankings) if len(self._rankings[rung])), None)
-        if rung is None or len(self._paused[rung]) < len(self._rankings[rung]):
+        """The best paused trial of the highest rung that has one, unless a trial has completed."""
+        if any(trial.state == "completed" for trial in trials.values()):
             return None
-        return next((name for name in self._paused[rung] if trials[name].state == "paused"), None)
+        waiting = (name for rung in reversed(self._paused) for name in self._paused[rung])
+        return next((name for name in waiting if trials[name].state == "paused"), None)

@@ -34,7 +34,11 @@ class Policy:
         self._search = Search(spec, trials, vocab_size=vocab_size)
 
     def apply(self, event: Event) -> None:
-        """Take in an event that `trials` has taken in."""
+        """Take in an event that `trials` has taken in.
+
+        Raises:
+            ValueError: a configuration is none that the sweep can have.
+        """
         if isinstance(event, TrialEvent) and (trial := self._trials[event.trial_id]).stage == "search":
             self._search.apply(event, trial)
 

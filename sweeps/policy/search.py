@@ -56,9 +56,14 @@ class Search:
         self._finals = Finals(self._rule, trials) if isinstance(self._rule, Screening) else None
 
     def apply(self, event: TrialEvent, trial: Trial) -> None:
-        """Take in an event of a trial."""
+        """Take in an event of a trial.
+
+        Raises:
+            ValueError: a configuration is none that the sweep can have.
+        """
         match event:
             case Proposed():
+                self._spec.trial_config(trial.assignment)  # checks it
                 self._proposals.begin(trial.trial_id, trial.assignment)
                 self._judge(trial)
             case Substituted():
@@ -80,16 +85,15 @@ class Search:
             self.second[trial.trial_id] = self._spec.second_objective(config, self._vocab_size)
 
     def _loss(self, trial: Trial) -> float:
-        """The last loss; infinite if the trial diverged. [nat/token]"""
+        """The last loss on the text that all trials read; infinite if the trial diverged. [nat/token]"""
         metrics = trial.metrics
-        loss: float = getattr(metrics, self._spec.metric) if metrics and metrics.usable else math.inf
-        return loss
+        return metrics.sample_loss if metrics and metrics.usable else math.inf
 
     def _end(self, trial: Trial, event: TrialEvent) -> None:
         if isinstance(event, Failed | Diverged | Stopped):
             self._rule.drop(trial.trial_id)
         second = [self.second[trial.trial_id]] if self._spec.pareto else []
-        values = [self._loss(trial), *second] if isinstance(event, Completed) else None
+        values = [getattr(trial.metrics, self._spec.metric), *second] if isinstance(event, Completed) else None
         self._proposals.end(trial.trial_id, ENDS[type(event)], values)
 
     def verdict(self, trial: Trial) -> Verdict:

@@ -50,11 +50,8 @@ def check_spec(folder: RunFolder, spec: Spec) -> None:
     """
     if not folder.spec.exists():
         return
-    if not folder.journal.exists():
-        raise ValueError(
-            f"{folder.root} was begun by version 0.1, whose run folders have no journal.jsonl; finish it with that "
-            "version, or give another --name"
-        )
+    if folder.results.exists() or folder.study.exists():
+        require_journal(folder)
     try:
         earlier = load.parse(yaml.safe_load(folder.spec.read_text(encoding="utf-8")))
     except ValueError as error:
@@ -64,6 +61,19 @@ def check_spec(folder: RunFolder, spec: Spec) -> None:
         changeable = changeable - {"cpus_per_trial", "trials_per_gpu"}
     if differing := differences(earlier, spec, free=changeable):
         raise ValueError(f"{folder.root} holds another sweep: {'; '.join(differing)}; give another --name")
+
+
+def require_journal(folder: RunFolder) -> None:
+    """Refuse a run folder of an older version.
+
+    Raises:
+        ValueError: it has no journal.
+    """
+    if not folder.journal.exists():
+        raise ValueError(
+            f"{folder.root} was begun by version 0.1, whose run folders have no journal.jsonl; finish it with that "
+            "version, or give another --name"
+        )
 
 
 def check_data(folder: RunFolder, data: Data) -> None:

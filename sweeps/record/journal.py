@@ -4,10 +4,11 @@ The first line names the version and the sweep's own random word. A line that a 
 opening; any other damage is refused with file and line, since nothing after it could be trusted.
 """
 
+import itertools
 import json
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,17 +52,26 @@ class Journal:
             head = {"event": "journal", "version": VERSION, "token": self.token}
             storage.write(str(self.path), (json.dumps(head) + "\n").encode())
             return
-        with open(self.path, encoding="utf-8") as file:
-            for number, text in enumerate(file, start=1):
-                try:
-                    if number == 1:
-                        self.token = _token(text)
-                    else:
-                        yield Line(number, from_line(text))
-                except ValueError as error:
-                    raise self.damaged(number, error) from None
+        with open(self.path, "rb") as file:
+            yield from self.lines(file)
 
-    def damaged(self, number: int, error: ValueError) -> ValueError:
+    def lines(self, file: Iterable[bytes]) -> Iterator[Line]:
+        """The events of lines that are whole, the journal's first one before them.
+
+        Raises:
+            ValueError: a line is damaged, or the journal is of another version.
+        """
+        for number, text in enumerate(file, start=1):
+            try:
+                if number == 1:
+                    self.token = _token(text.decode())
+                    continue
+                line = Line(number, from_line(text.decode()))
+            except ValueError as error:
+                raise self.damaged(number, error) from None
+            yield line
+
+    def damaged(self, number: int, error: Exception) -> ValueError:
         """The error that names a damaged line."""
         reason = " ".join(str(error).split())
         return ValueError(f"{self.path}, line {number}: {reason}; restore the file, or give another --name")
@@ -70,14 +80,20 @@ class Journal:
         """Add events; they are on the disk when this returns.
 
         Raises:
-            OSError: the disk is full.
+            OSError: the disk is full. Nothing is added, so that what follows stands on a line of its own.
         """
         if self.path is None:
             return
-        with open(self.path, "a", encoding="utf-8") as file:
-            file.write("".join(to_line(event) + "\n" for event in events))
-            file.flush()
-            os.fsync(file.fileno())
+        rest = "".join(to_line(event) + "\n" for event in events).encode()
+        with open(self.path, "ab", buffering=0) as file:
+            end = file.tell()
+            try:
+                while rest:
+                    rest = rest[file.write(rest) :]
+                os.fsync(file.fileno())
+            except OSError:
+                file.truncate(end)
+                raise
 
 
 def read(path: Path) -> Iterator[Line]:
@@ -87,18 +103,8 @@ def read(path: Path) -> Iterator[Line]:
         FileNotFoundError: there is none.
         ValueError: a line is damaged, or the journal is of another version.
     """
-    journal = Journal(path)
-    with open(path, encoding="utf-8") as file:
-        for number, text in enumerate(file, start=1):
-            if not text.endswith("\n"):
-                return
-            try:
-                if number == 1:
-                    _token(text)
-                else:
-                    yield Line(number, from_line(text))
-            except ValueError as error:
-                raise journal.damaged(number, error) from None
+    with open(path, "rb") as file:
+        yield from Journal(path).lines(itertools.takewhile(lambda text: text.endswith(b"\n"), file))
 
 
 def _token(text: str) -> str:
@@ -107,7 +113,9 @@ def _token(text: str) -> str:
         raise ValueError("a journal begins with its version")
     if head.get("version") != VERSION:
         raise ValueError(f"version {head.get('version')}, but this program reads version {VERSION}")
-    token: str = head["token"]
+    token = head.get("token")
+    if not isinstance(token, str):
+        raise ValueError(f"token {token!r} is no text")
     return token
 
 

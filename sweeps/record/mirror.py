@@ -56,12 +56,21 @@ class Mirror:
         return f"{self._location}/compiled" if self._location else None
 
     def fetch(self) -> None:
-        """Bring back the copy, if this machine has no run folder of that name; the spec comes last, as its mark."""
+        """Bring back the copy, if this machine has no run folder of that name; the spec comes last, as its mark.
+
+        Raises:
+            ValueError: it is of version 0.1.
+        """
         if self._location is None or self._folder.spec.exists() or BUNDLE not in storage.names(self._location):
             return
         bundle = io.BytesIO(storage.read(f"{self._location}/{BUNDLE}"))
         with tarfile.open(fileobj=bundle) as tar:
             found = {member.name: tar.extractfile(member) for member in tar.getmembers()}
+            if self._folder.journal.name not in found:
+                raise ValueError(
+                    f"{self._location}/{BUNDLE} has no {self._folder.journal.name}, so it is of version 0.1; finish that "
+                    "sweep with that version, or give another --name"
+                )
             for file in self._files:
                 if content := found.get(file.name):
                     storage.write(str(file), content.read())

@@ -34,7 +34,7 @@ class Record:
         for line in self._journal.open():
             try:
                 self._take_in(line.event)
-            except ValueError as error:
+            except (ValueError, TypeError, LookupError) as error:  # the last two: it is not of this sweep's parameters
                 raise self._journal.damaged(line.number, error) from None
         self.trials.release()
 

@@ -33,6 +33,10 @@ class Rows:
         """Searched parameters that are no fixed columns."""
         return [name for name in self._spec.space.parameters if name not in COLUMNS]
 
+    def relative(self, checkpoint: str) -> str:
+        """A checkpoint's path relative to the run folder, which may move, if it lies there."""
+        return checkpoint.removeprefix(f"{self._root}/")
+
     def config(self, trial: Trial) -> TrialConfig:
         """The whole configuration of a trial."""
         confirming = trial.stage == "confirm"
@@ -55,9 +59,10 @@ class Rows:
     def row(self, trial: Trial) -> Result:
         """A trial that has ended or is paused, or as it was before it was promoted."""
         config = self.config(trial)
-        known = trial.evaluations
+        known, checkpoint = trial.evaluations, trial.checkpoint
         if trial.unfinished:
             known = [metrics for metrics in known if metrics.evaluation <= trial.promoted_from]
+            checkpoint = trial.promoted_with
         metrics = known[-1] if known else None
         return Result(
             trial_id=trial.trial_id,
@@ -68,7 +73,7 @@ class Rows:
             heads=config.heads,
             learning_rate=config.learning_rate,
             seed=config.seed,
-            checkpoint="" if trial.unfinished else trial.checkpoint.removeprefix(f"{self._root}/"),
+            checkpoint=checkpoint.removeprefix(f"{self._root}/"),
             error=" ".join(trial.error.split()),
             gpu_hours=trial.gpu_share * (metrics.seconds if metrics else 0.0) / SECONDS,
             searched={name: getattr(config, name) for name in self.searched},

@@ -27,8 +27,9 @@ class RunsView:
         self._rows = rows
         if tracker.has_lost_runs:
             for trial in trials.values():
-                if trial.run_id and not trial.unfinished:
-                    tracker.restore(trial.trial_id, self._shown(trial), trial.evaluations, *self._ending(trial))
+                if trial.run_id:
+                    ending = () if trial.unfinished else self._ending(trial)
+                    tracker.restore(trial.trial_id, self._shown(trial), trial.evaluations, *ending)
             return
         for trial in ended:
             if trial.run_id:

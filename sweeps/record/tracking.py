@@ -104,11 +104,15 @@ class Tracker:
         trial_id: str,
         config: Mapping[str, Any],
         evaluations: Sequence[Metrics],
-        status: str,
-        summary: Mapping[str, Any],
+        status: str | None = None,
+        summary: Mapping[str, Any] | None = None,
     ) -> None:
-        """Write the run of an ended trial again, if runs are kept offline; a server still has it."""
-        self._put(self._restore, trial_id, dict(config), list(evaluations), status, dict(summary))
+        """Write the run of a trial again, if runs are kept offline; a server still has it.
+
+        Args:
+            status: with which it ended; None: the run stays open.
+        """
+        self._put(self._restore, trial_id, dict(config), list(evaluations), status, dict(summary or {}))
 
     def start(self, trial_id: str, config: Mapping[str, Any], resumed: bool) -> None:
         """Open the trial's run, or resume the one that an earlier process left.
@@ -201,13 +205,19 @@ class Tracker:
             self._runs[trial_id] = self._init(trial_id, config, resumed)
 
     def _restore(
-        self, trial_id: str, config: dict[str, Any], evaluations: list[Metrics], status: str, summary: dict[str, Any]
+        self,
+        trial_id: str,
+        config: dict[str, Any],
+        evaluations: list[Metrics],
+        status: str | None,
+        summary: dict[str, Any],
     ) -> None:
         if self.mode == "offline":
             self._start(trial_id, config, resumed=False)
             for metrics in evaluations:
                 self._log(trial_id, metrics)
-            self._end(trial_id, status, summary)
+            if status is not None:
+                self._end(trial_id, status, summary)
 
     def _log(self, trial_id: str, metrics: Metrics) -> None:
         if metrics.evaluation > self._logged.get(trial_id, 0):

@@ -1,4 +1,8 @@
-"""results.csv, curves.csv and spent.json: views of the trials, made whole on opening and kept current after that."""
+"""results.csv, curves.csv and spent.json: views of the trials, made whole on opening and kept current after that.
+
+While a sweep runs, rows are added at the end; on closing, the tables are written once more in the order of proposal, as
+they are when they are made again.
+"""
 
 import json
 import time
@@ -55,7 +59,7 @@ class ResultsView:
         self._rows = rows
         self._header = line([*COLUMNS, *rows.searched])
         self._listed = {trial_id for trial_id, trial in trials.items() if has_row(trial)}
-        self._is_stale = False
+        self._is_stale = self._is_appended_to = False
         self._written = -REWRITE_SECONDS
         self._write()
 
@@ -67,6 +71,7 @@ class ResultsView:
             self._is_stale = True
         elif has_row(trial):
             self._listed.add(trial.trial_id)
+            self._is_appended_to = True
             _append(self._path, result_line(self._rows.row(trial)))
 
     def flush(self) -> None:
@@ -76,13 +81,13 @@ class ResultsView:
 
     def close(self) -> None:
         """See `View`."""
-        if self._is_stale:
+        if self._is_stale or self._is_appended_to:
             self._write()
 
     def _write(self) -> None:
         rows = map(result_line, self._rows.table(self._trials))
         storage.write(str(self._path), "".join([self._header, *rows]).encode())
-        self._is_stale = False
+        self._is_stale = self._is_appended_to = False
         self._written = time.monotonic()
 
 
@@ -91,19 +96,28 @@ class CurvesView:
 
     def __init__(self, folder: RunFolder, trials: Trials) -> None:
         self._path = folder.curves
-        lines = (curve_line(name, metrics) for name, trial in trials.items() for metrics in trial.evaluations)
-        storage.write(str(self._path), "".join([line(CURVE_COLUMNS), *lines]).encode())
+        self._trials = trials
+        self._write()
 
     def apply(self, event: Event, trial: Trial | None) -> None:
         """See `View`."""
         if isinstance(event, Evaluated):
+            self._is_appended_to = True
             _append(self._path, curve_line(event.trial_id, event.metrics))
 
     def flush(self) -> None:
         """See `View`; nothing waits."""
 
     def close(self) -> None:
-        """See `View`; nothing waits."""
+        """See `View`."""
+        if self._is_appended_to:
+            self._write()
+
+    def _write(self) -> None:
+        curves = self._trials.items()
+        lines = (curve_line(name, metrics) for name, trial in curves for metrics in trial.evaluations)
+        storage.write(str(self._path), "".join([line(CURVE_COLUMNS), *lines]).encode())
+        self._is_appended_to = False
 
 
 class SpentView:

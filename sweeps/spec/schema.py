@@ -81,9 +81,16 @@ class Spec(Settings):
     def for_vocabulary(self, vocab_size: int) -> "Spec":
         """This sweep with the configurations alone that its limits allow on data of so many tokens.
 
+        All its trials evaluate on one sample of stories, which fits the trial that trains on the fewest tokens.
+
         Raises:
             ValueError: that is none, or not one of `points`.
         """
+        bound = self._within_limits(vocab_size)
+        smallest = min(size.evaluation_tokens(trial, vocab_size) for trial in bound._largest_trials())
+        return replace(bound, trial=replace(bound.trial, evaluation_tokens=smallest))
+
+    def _within_limits(self, vocab_size: int) -> "Spec":
         limits = self.space.limits
         if limits.max_parameters is None and limits.max_flops is None:
             return self
@@ -108,8 +115,11 @@ class Spec(Settings):
 
     def largest_trial(self, vocab_size: int) -> TrialConfig:
         """The trial with the most parameters on data of so many tokens; what does not count there is largest, too."""
-        trials = (self.trial_config(assignment) for assignment in _largest(self.space))
-        return max(trials, key=lambda trial: size.parameters(trial.model(vocab_size)))
+        return max(self._largest_trials(), key=lambda trial: size.parameters(trial.model(vocab_size)))
+
+    def _largest_trials(self) -> Iterator[TrialConfig]:
+        """Of every shape the trials with the largest values of all else."""
+        return (self.trial_config(assignment) for assignment in _largest(self.space))
 
     @property
     def shape(self) -> Shape:

@@ -89,17 +89,6 @@ def test_batch_refuses_a_context_longer_than_the_text(folder: Path) -> None:
         open_dataset(folder).batch(seed=0, step=0, batch_size=1, context=1000)
 
 
-@pytest.mark.parametrize(("batch_size", "context"), [(1, 10), (4, 10), (3, 17), (100, 1), (2, 102), (2, 500)])
-def test_validation_predicts_every_token_but_the_first_once(folder: Path, batch_size: int, context: int) -> None:
-    batches = list(open_dataset(folder).validation_batches(batch_size=batch_size, context=context))
-    np.testing.assert_array_equal(np.concatenate([targets.ravel() for _, targets in batches]), np.arange(1, 103))
-    np.testing.assert_array_equal(np.concatenate([inputs.ravel() for inputs, _ in batches]), np.arange(102))
-    lengths = [inputs_BL.shape[1] for inputs_BL, _ in batches]
-    assert all(length == context for length in lengths[:-1])
-    assert all(len(inputs_BL) <= batch_size for inputs_BL, _ in batches)
-    assert lengths[-1] == context or len(batches[-1][0]) == 1
-
-
 def test_opening_tells_what_the_folder_holds(folder: Path) -> None:
     dataset = open_dataset(folder, verify=True)
     assert (dataset.vocab_size, dataset.tokenizer, dataset.valid_bytes) == (1000, "bpe:1000", 412)

@@ -32,7 +32,7 @@ RULES: dict[str, dict[str, Any]] = {
     "screening": {"early_terminate": {"type": "screen", "finalists": 2}},
     "forecasts": {"early_terminate": {"type": "screen", "finalists": 2}, "trial": {"flops": "9e9", "width": 16}},
     "tpe": {"early_terminate": {"type": "asha", "variant": "promotion"}, "method": "tpe"},
-    "cmaes": {"early_terminate": {"type": "asha"}, "method": "cmaes"},
+    "cmaes": {"early_terminate": None, "method": "cmaes", "run_cap": 6},
     "grid": {"early_terminate": {"type": "hyperband", "min_iter": 1}, "method": "grid"},
     "random": {"early_terminate": None, "method": "random", "run_cap": 6},
     "confirmation": {

@@ -17,7 +17,10 @@ import torch
 from optuna.trial import TrialState
 
 from sweeps import run
-from sweeps.record.tables import Result, RunFolder, read_curves, read_results, write_results
+from sweeps.machines import access
+from sweeps.record.folder import RunFolder
+from sweeps.record.study_url import study_url
+from sweeps.record.tables import Result, read_curves, read_results
 from tinystories.data.dataset import Dataset, open_dataset
 from tinystories.data.make_dataset import make_stories
 from tinystories.trainer import Trainer
@@ -58,8 +61,8 @@ def evaluations(root: Path) -> int:
 
 
 def study_states(root: Path) -> Counter[TrialState]:
-    study = optuna.load_study(study_name="sweep", storage=f"sqlite:///{root / 'optuna.db'}")
-    return Counter(trial.state for trial in study.trials if "trial_id" in trial.user_attrs)
+    study = optuna.load_study(study_name="sweep", storage=study_url(root / "optuna.db"))
+    return Counter(trial.state for trial in study.trials)
 
 
 def uninterrupted(root: Path, result: Result, dataset: Dataset) -> list[float]:
@@ -109,7 +112,29 @@ def test_a_sweep_with_good_diverging_and_impossible_trials(workplace: Path) -> N
     assert "Best of 12 trials" in printed
 
 
+@pytest.fixture
+def foreign_ray() -> Iterator[None]:
+    """Another Ray on this machine, in which Ray Train's cleaner would look for our actors."""
+    code = (
+        "import ray; ray.init(address='local', num_cpus=1, include_dashboard=False); print('up', flush=True); input()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        env={**os.environ, **access.closed()},
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as other:
+        assert other.stdout is not None
+        while other.stdout.readline() not in ("up\n", ""):
+            pass
+        yield
+        other.communicate("\n")
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("foreign_ray")
 def test_no_kill_loses_anything(workplace: Path) -> None:
     """Ctrl-C, kill -9 of the driver, of a Train worker and of a slot: every trial ends as if nothing had happened.
 
@@ -288,10 +313,10 @@ def test_data_of_another_tokenizer_are_refused(here: Path, capsys: pytest.Captur
     assert "begun with: data/old (tokenizer bpe:999)" in message
 
 
-def test_a_finished_sweep_whose_last_trial_was_never_told_is_settled(here: Path) -> None:
-    """A kill between the last row of results.csv and Optuna."""
+def test_a_kill_after_the_last_evaluation_is_made_good_without_ray(here: Path) -> None:
+    """And so are all views that somebody deleted."""
+    from sweeps.policy.verdicts import Resume
     from sweeps.record import claim
-    from sweeps.record.tracking import Tracker
     from sweeps.spec import load
     from sweeps.spec.corpus import prepare
     from sweeps.sweep import Sweep
@@ -300,16 +325,21 @@ def test_a_finished_sweep_whose_last_trial_was_never_told_is_settled(here: Path)
     folder, data = RunFolder(here / "runs/settled"), prepare(None)
     folder.root.mkdir(parents=True)
     claim.claim(folder, raw, data, None)
-    tracker = Tracker.open("disabled", sweep="settled", folder=folder.root, project="test")
-    sweep = Sweep(spec, folder, vocab_size=data.vocab_size, tracker=tracker, checkpoints=str(folder.checkpoints))
-    trial = sweep.propose()
-    assert trial is not None
-    sweep.report(trial.trial_id, replace(METRICS, evaluation=9), "")
-    write_results(folder.results, [sweep._result(trial, "completed", "")])
-    assert study_states(folder.root) == {TrialState.RUNNING: 1}
+    sweep = Sweep(spec, folder, vocab_size=data.vocab_size, checkpoints=str(folder.checkpoints))
+    decision = sweep.next()
+    assert isinstance(decision, Resume)
+    sweep.report(decision.trial_id, replace(METRICS, evaluation=9), "")
+    lines = folder.journal.read_text(encoding="utf-8").splitlines(keepends=True)
+    folder.journal.write_text("".join(lines[:-1]), encoding="utf-8")
+    assert '"event": "completed"' in lines[-1]
 
-    assert run.main([str(here / "settled.yaml")]) == 0
-    assert study_states(folder.root) == {TrialState.COMPLETE: 1}
+    for _ in range(2):
+        assert run.main([str(here / "settled.yaml")]) == 0
+        assert study_states(folder.root) == {TrialState.COMPLETE: 1}
+        views = [folder.results, folder.curves, folder.spent, folder.facts, folder.study]
+        assert [row.status for row in read_results(folder.results)] == ["completed"]
+        for view in views:
+            view.unlink()
 
 
 def test_a_dry_run_loads_neither_ray_nor_torch_and_leaves_nothing(here: Path) -> None:

@@ -6,7 +6,6 @@ Shapes: B sequences in a batch, L tokens in a sequence.
 import hashlib
 import json
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -65,18 +64,6 @@ class Dataset:
             starts_B[chosen_B] = offset + windows[places_B[chosen_B]] * context
         tokens_BL = np.asarray(self.train)[starts_B[:, None] + np.arange(context + 1)].astype(np.int64)
         return tokens_BL[:, :-1], tokens_BL[:, 1:]
-
-    def validation_batches(self, *, batch_size: int, context: int) -> Iterator[tuple[Tokens, Tokens]]:
-        """The validation text in order: inputs_BL, targets_BL; every token but the first is a target once.
-
-        Windows do not overlap. The text's last, shorter window comes alone, so nothing is padded or dropped.
-        """
-        whole = (len(self.valid) - 1) // context * context
-        for start in range(0, whole, batch_size * context):
-            stop = min(start + batch_size * context, whole)
-            yield _pair(self.valid[start : stop + 1], context)
-        if rest := len(self.valid) - 1 - whole:
-            yield _pair(self.valid[whole:], rest)
 
 
 def open_dataset(location: str | Path, *, verify: bool = False) -> Dataset:
@@ -177,11 +164,6 @@ def _check_ids(dataset: Dataset) -> None:
     largest = max(int(dataset.train.max()), int(dataset.valid.max()))
     if largest >= dataset.vocab_size:
         raise ValueError(f"{dataset.folder} holds token {largest}; allowed: below {dataset.vocab_size}")
-
-
-def _pair(tokens_L: np.ndarray, length: int) -> tuple[Tokens, Tokens]:
-    tokens = np.asarray(tokens_L).astype(np.int64)
-    return tokens[:-1].reshape(-1, length), tokens[1:].reshape(-1, length)
 
 
 def _window_count(tokens: int, context: int) -> int:

@@ -9,12 +9,11 @@ import pytest
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
+from sweeps.limits import Limits
+from sweeps.machines.simulated import Clock
 from sweeps.machines.tuning import Bridge, SweepScheduler, SweepSearcher
 from sweeps.machines.worker import Report
-from sweeps.policy.search import Search
-from sweeps.record.spending import Budget
-from sweeps.record.tables import RunFolder
-from sweeps.record.tracking import Tracker
+from sweeps.record.folder import RunFolder
 from sweeps.spec import load
 from sweeps.sweep import Sweep
 
@@ -26,16 +25,14 @@ class Tune:
 
     def __init__(self, folder: Path, *, hours: float | None = None, **changes: Any) -> None:
         spec = load.parse(minimal(**{"run_cap": 2, "early_terminate": None, **changes}))
-        self.now = 0.0
+        self.clock = Clock()
         self.sweep = Sweep(
             spec,
             RunFolder(folder),
             vocab_size=100,
-            tracker=Tracker.open("disabled", sweep=spec.name, folder=folder, project=spec.project),
             checkpoints=str(folder),
-            budget=Budget(hours=hours),
-            search=Search(spec),
-            clock=lambda: self.now,
+            limits=Limits(hours=hours),
+            clocks=self.clock.clocks,
         )
         self.bridge = Bridge(self.sweep)
         self.searcher = SweepSearcher(self.bridge)
@@ -71,7 +68,7 @@ def test_a_trial_that_reports_continues_and_its_earlier_failures_are_forgotten(t
 
     assert tune.report(trial, 1) == TrialScheduler.CONTINUE
     assert trial.run_metadata.num_failures == 0
-    assert tune.sweep.running["0000"].metrics is not None
+    assert tune.sweep.trials["0000"].evaluation == 1
 
 
 def test_a_trial_that_the_sweep_stops_is_stopped_and_has_its_row(tmp_path: Path) -> None:
@@ -80,18 +77,17 @@ def test_a_trial_that_the_sweep_stops_is_stopped_and_has_its_row(tmp_path: Path)
 
     assert tune.report(good, 1, val_loss=2.0) == TrialScheduler.CONTINUE
     assert tune.report(poor, 1, val_loss=9.0) == TrialScheduler.STOP
-    assert tune.sweep.results["0001"].status == "stopped"
-    assert list(tune.sweep.running) == ["0000"]
+    assert tune.sweep.trials["0001"].state == "stopped"
+    assert [trial.trial_id for trial in tune.sweep.trials.running] == ["0000"]
 
 
 def test_when_the_time_is_up_a_trial_is_stopped_and_stays_unfinished(tmp_path: Path) -> None:
     tune = Tune(tmp_path, hours=1)
     trial = tune.begin("a")
-    tune.now = 3601
+    tune.clock.now = 3601
 
     assert tune.report(trial, 1) == TrialScheduler.STOP
-    assert tune.sweep.results == {}
-    assert tune.sweep.running == {}
+    assert tune.sweep.trials["0000"].state == "interrupted"
     assert tune.searcher.suggest("b") == Searcher.FINISHED
 
 
@@ -106,8 +102,8 @@ def test_the_last_report_ends_a_trial(report: Report, status: str, tmp_path: Pat
     tune = Tune(tmp_path)
     tune.end(tune.begin("a"), report)
 
-    assert tune.sweep.results["0000"].status == status
-    assert tune.sweep.results["0000"].error == report.error
+    assert tune.sweep.trials["0000"].state == status
+    assert tune.sweep.trials["0000"].error == report.error
 
 
 def test_a_worker_that_dies_once_costs_nothing_and_one_that_dies_again_and_again_its_trial(tmp_path: Path) -> None:
@@ -115,12 +111,12 @@ def test_a_worker_that_dies_once_costs_nothing_and_one_that_dies_again_and_again
     trial = tune.begin("a")
     trial.num_failures = 2
     tune.scheduler.on_trial_error(None, trial)
-    assert "0000" in tune.sweep.running
+    assert tune.sweep.trials["0000"].state == "running"
     trial.num_failures = 3
     tune.scheduler.on_trial_error(None, trial)
 
-    assert tune.sweep.results["0000"].status == "failed"
-    assert tune.sweep.results["0000"].error == "its worker died 3 times: boom"
+    assert tune.sweep.trials["0000"].state == "failed"
+    assert tune.sweep.trials["0000"].error == "its worker died 3 times: boom"
 
 
 def test_a_full_disk_ends_the_sweep_with_its_own_error(tmp_path: Path) -> None:

@@ -1,88 +1,78 @@
-"""Which trials confirm a search, and what is said of them."""
+"""Which trials confirm a search."""
 
-import math
-from dataclasses import replace
+from typing import Any
 
-import pytest
-
-from sweeps.policy.confirmation import Confirmed, confirmed, left, verdict, wanted
-from sweeps.record.tables import Result, ranked
+from sweeps.events import Began, Completed, Evaluated, Failed, Proposed, Stage, Stopped
+from sweeps.machines.simulated import metrics_of
+from sweeps.policy.confirmation import wanted
+from sweeps.policy.verdicts import Start
 from sweeps.spec import load
 from sweeps.spec.schema import Spec
+from sweeps.trials import Trials
 
-from ..examples import RESULT, minimal
+from ..examples import minimal
 
 
 def spec(**confirm: int) -> Spec:
-    return load.parse(minimal(confirm={"top": 2, "seeds": 3, **confirm}))
+    depths, trial = {"depth": {"values": [1, 2, 3, 4]}}, {"tokens": "20k", "width": 16, "heads": 1}
+    return load.parse(minimal(confirm={"top": 2, "seeds": 3, **confirm}, parameters=depths, trial=trial))
 
 
-def trial(depth: int, loss: float, *, seed: int = 0, **changes: object) -> Result:
-    return replace(RESULT, depth=depth, seed=seed, best_val_loss=loss, trial_id=f"{depth}-{seed}", **changes)  # type: ignore[arg-type]
+def add(trials: Trials, depth: int, loss: float | None, *, stage: Stage = "search", **more: Any) -> str:
+    """A trial that completed with this loss; None: it is running."""
+    name = f"{len(trials):04d}"
+    trials.apply(Proposed(trial_id=name, at=0.0, assignment={"depth": depth, **more}, stage=stage))
+    trials.apply(Began(trial_id=name, at=0.0, gpu_share=1.0))
+    if loss is not None:
+        metrics = metrics_of(loss, evaluation=9, before=None)
+        trials.apply(Evaluated(trial_id=name, at=0.0, metrics=metrics, checkpoint=""))
+        trials.apply(Completed(trial_id=name, at=0.0))
+    return name
 
 
-def confirming(depth: int, *losses: float) -> list[Result]:
-    return [trial(depth, loss, seed=seed, stage="confirm") for seed, loss in enumerate(losses, start=1)]
+def searched() -> Trials:
+    """Of four depths; the last one, of the lowest loss, was stopped."""
+    trials = Trials()
+    for depth, loss in ((1, 2.0), (2, 1.0), (3, 1.5)):
+        add(trials, depth, loss)
+    name = add(trials, 4, None)
+    trials.apply(Evaluated(trial_id=name, at=0.0, metrics=metrics_of(0.5, evaluation=1, before=None), checkpoint=""))
+    trials.apply(Stopped(trial_id=name, at=0.0))
+    return trials
 
 
-SEARCH = [trial(1, 2.0), trial(2, 1.0), trial(3, 1.5), trial(4, 0.5, status="stopped")]
+def asked(spec: Spec, trials: Trials) -> list[tuple[Any, Any]]:
+    starts: list[Start] = wanted(spec, trials)
+    assert {start.stage for start in starts} <= {"confirm"}
+    return [(start.assignment["depth"], start.assignment["seed"]) for start in starts]
 
 
 def test_the_best_full_trials_are_repeated_with_seeds_that_none_of_them_had() -> None:
-    asked = wanted(spec(), [*SEARCH, trial(2, 1.1, seed=2)])
+    trials = searched()
+    add(trials, 2, 1.1, seed=2)
 
-    assert [(result.depth, seed) for result, seed in asked] == [(2, 1), (2, 3), (2, 4), (3, 1), (3, 2), (3, 3)]
+    assert asked(spec(), trials) == [(2, 1), (2, 3), (2, 4), (3, 1), (3, 2), (3, 3)]
 
 
 def test_what_has_been_confirmed_or_is_running_is_not_asked_for_again() -> None:
-    ended = [*SEARCH, *confirming(2, 1.0, 1.0)]
-    running = [(SEARCH[2].configuration, 2)]
+    trials = searched()
+    add(trials, 2, 1.0, stage="confirm", seed=1)
+    add(trials, 2, 1.0, stage="confirm", seed=2)
+    add(trials, 3, None, stage="confirm", seed=2)
 
-    assert [(r.depth, seed) for r, seed in wanted(spec(), ended, running=running)] == [(2, 3), (3, 1), (3, 3)]
-    assert left(spec(), ended) == 4
-    assert [r.depth for r, _ in wanted(spec(top=4), SEARCH)][-3:] == [4] * 3, "a stopped one, if full ones are too few"
-    assert left(spec(), SEARCH[:2]) == 2 + 6, "those that will confirm count before they are known"
-
-
-def test_the_interval_is_students() -> None:
-    group = Confirmed(results=tuple(confirming(1, 1.0, 2.0, 3.0)))
-
-    assert group.mean == pytest.approx(2.0)
-    assert group.half_width == pytest.approx(4.3027 / math.sqrt(3), rel=1e-4)  # t of 2 degrees of freedom
+    assert asked(spec(), trials) == [(2, 3), (3, 1), (3, 3)]
 
 
-def test_shapes_that_overlap_are_called_a_tie_and_others_are_not() -> None:
-    clear = confirmed([*confirming(2, 2.00, 2.01, 2.02), *confirming(1, 1.00, 1.01, 1.02)])
-    assert verdict(clear, 3) == "Confirmed with 3 new seeds: depth 1, width 32, heads 4, 1.0100 ± 0.0248 nat/token."
+def test_one_that_failed_has_had_its_turn() -> None:
+    trials = searched()
+    trials.apply(Failed(trial_id=add(trials, 2, None, stage="confirm", seed=1), at=0.0, error="why"))
 
-    close = confirmed([*confirming(1, 1.00, 1.01, 1.02), *confirming(2, 1.02, 1.03, 1.04), *confirming(3, 9, 9, 9)])
-    said = verdict(close, 3)
-    assert said.startswith("A tie after 3 new seeds each: depth 1, ")
-    assert "depth 2" in said
-    assert "depth 3" not in said
+    assert asked(spec(top=1), trials) == [(2, 2), (2, 3)]
 
 
-def test_a_configuration_whose_seed_diverged_is_last() -> None:
-    broken = [*confirming(1, 1.0, 1.0), trial(1, math.nan, seed=3, stage="confirm", status="diverged")]
-    groups = confirmed([*broken, *confirming(2, 2.0, 2.1, 2.2)])
-
-    assert [group.results[0].depth for group in groups] == [2, 1]
-    assert verdict(groups[1:], 3).startswith("Not confirmed")
+def test_a_stopped_one_is_repeated_if_full_ones_are_too_few() -> None:
+    assert [depth for depth, _ in asked(spec(top=4), searched())] == [2] * 3 + [3] * 3 + [1] * 3 + [4] * 3
 
 
-def test_an_unfinished_confirmation_has_no_verdict_and_a_broken_seed_is_no_tie() -> None:
-    half = confirmed([*confirming(1, 1.0, 1.0, 1.0), *confirming(2, 3.0)])
-    assert verdict(half, 3).startswith("No verdict yet: 4 confirming trials have ended")
-
-    broken = [*confirming(1, 1.0), trial(1, math.nan, seed=2, stage="confirm", status="diverged")]
-    assert verdict(confirmed([*broken, *confirming(2, 2.1, 2.2)]), 2).startswith("Confirmed with 2 new seeds: depth 2")
-    assert ranked([*broken, *confirming(2, 2.1, 2.2)])[0].depth == 2, "the leaderboard agrees"
-
-
-def test_confirmed_trials_lead_the_ranking_by_their_means() -> None:
-    lucky = confirming(1, 0.1, 3.0, 3.0)
-    steady = confirming(2, 1.0, 1.1, 1.2)
-
-    order = [(result.depth, result.stage) for result in ranked([*SEARCH, *lucky, *steady])]
-    assert order[:3] == [(2, "confirm")] * 3
-    assert order[6] == (2, "search")
+def test_nothing_is_repeated_where_that_is_not_asked_for() -> None:
+    assert wanted(load.parse(minimal()), searched()) == []

@@ -1,92 +1,104 @@
-"""When a screening has seen enough, and who goes on for what is left of a budget."""
+"""When a screening has seen enough, and who is promoted for what is left of a limit."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import pytest
 
+from sweeps.events import Began, Evaluated, Paused, Proposed
+from sweeps.limits import Left
+from sweeps.machines.simulated import metrics_of
 from sweeps.policy.finals import Finals
-from sweeps.policy.halving import Screening
+from sweeps.policy.screening import Screening
+from sweeps.trials import Trials
+
+NAMES = "abcdefghi"
 
 
-class Purse:
-    """So many seconds of one slot are left, of a hundred."""
-
-    limited = True
-
-    def __init__(self, left: float) -> None:
-        self.left = left
-
-    def lasts(self, *phases: Sequence[float], slots: int, share: float | None = None) -> bool:
-        return sum(map(sum, phases)) <= (self.left if share is None else 100 * share)
+def left(seconds: float, *, slots: int = 4, in_all: float = 100.0) -> Left:
+    """So many seconds of slots, of a hundred."""
+    return Left(slot_seconds=seconds, slot_seconds_in_all=in_all, slots=slots)
 
 
 def finals(
     losses: Mapping[str, Mapping[int, float]],
     *,
-    left: float,
-    stopped: Mapping[str, int],
+    running: Mapping[str, int],
     finalists: int = 3,
-    rates: Mapping[str, float] | None = None,
+    paces: Mapping[str, float] | None = None,
 ) -> Finals:
-    """Of trials of 9 evaluations, with rungs at 1 and 3; a second an evaluation unless `rates` says otherwise."""
-    screening = Screening(rungs=(1, 3), evaluations=9, finalists=finalists)
-    for trial_id, curve in losses.items():
+    """Of trials of 9 evaluations, with rungs at 1 and 3; a second an evaluation unless `paces` says otherwise."""
+    screening, trials = Screening(rungs=(1, 3), evaluations=9, finalists=finalists), Trials()
+    for number, (name, curve) in enumerate(losses.items()):
+        trials.apply(Proposed(trial_id=name, at=0.0, assignment={"depth": number}))
+        trials.apply(Began(trial_id=name, at=0.0, gpu_share=1.0))
         for evaluation, loss in curve.items():
-            screening.report(trial_id, evaluation, loss)
-    return Finals(
-        screening,
-        Purse(left),
-        slots=4,
-        rate=lambda trial_id: (rates or {}).get(trial_id or "", 1.0),
-        stopped_at=stopped.get,
-    )
+            seconds = (paces or {}).get(name, 1.0) * evaluation
+            metrics = metrics_of(loss, evaluation=evaluation, before=None, seconds=seconds)
+            trials.apply(Evaluated(trial_id=name, at=0.0, metrics=metrics, checkpoint=""))
+            screening.record(name, evaluation, loss)
+        if name not in running:
+            trials.apply(Paused(trial_id=name, at=0.0))
+    return Finals(screening, trials)
 
 
-SEEN = {name: {1: 1.0 + place} for place, name in enumerate("abcdefghi")}
+SEEN = {name: {1: 1.0 + place} for place, name in enumerate(NAMES)}
 
 
-def test_as_many_go_on_side_by_side_as_what_is_left_trains_to_the_end() -> None:
+@pytest.mark.parametrize("all_begun", [True, False])
+@pytest.mark.parametrize(
+    ("seconds", "running", "expected"),
+    [(26.0, "abc", None), (27.0, "abc", "d"), (13.0, "ab", "c")],
+)
+def test_as_many_are_promoted_side_by_side_as_what_is_left_trains_to_the_end(
+    seconds: float, running: str, expected: str | None, all_begun: bool
+) -> None:
     """One finalist takes 3 * 2 + 6 s and a tenth more, two take twice that."""
-    for left, running, expected in (
-        (26.0, "abc", None),
-        (27.0, "abc", ("d", 1)),
-        (13.0, "ab", ("c", 1)),
-    ):
-        stopped = {name: 1 for name in SEEN if name not in running}
-        for all_begun in (True, False):
-            found = finals(SEEN, left=left, stopped=stopped).next(dict.fromkeys(running, 1), all_begun=all_begun)
-            assert found == expected
+    at = dict.fromkeys(running, 1)
+
+    assert finals(SEEN, running=at).next(at, left(seconds), all_begun=all_begun) == expected
 
 
 def test_where_nobody_runs_it_is_worth_a_try_however_little_is_left() -> None:
-    stopped = dict.fromkeys(SEEN, 1)
-
-    assert finals(SEEN, left=1.0, stopped=stopped).next({}, all_begun=True) == ("a", 1)
+    assert finals(SEEN, running={}).next({}, left(1.0), all_begun=True) == "a"
 
 
-@pytest.mark.parametrize(("most", "count"), [(99, 5), (3, 3), (0, 1)])
-def test_a_budget_allows_as_many_finalists_as_fit_and_one_at_least(
-    most: int, count: int, monkeypatch: pytest.MonkeyPatch
+def test_one_waits_while_others_are_on_the_way_to_its_rung() -> None:
+    losses = {"a": {1: 1.0, 3: 0.9}, "b": {1: 2.0}, "c": {1: 3.0}}
+
+    assert (
+        finals(losses, running={"b": 1, "c": 1}, finalists=1).next({"b": 1, "c": 2}, left(1e9), all_begun=True) is None
+    )
+    assert (
+        finals(losses, running={"b": 3, "c": 3}, finalists=1).next({"b": 3, "c": 3}, left(1e9), all_begun=True) == "a"
+    )
+
+
+@pytest.mark.parametrize(("in_all", "count"), [(73.0, 3), (49.0, 2), (20.0, 1)])
+def test_before_all_have_begun_finalists_get_half_of_the_limit_and_one_is_allowed_at_least(
+    in_all: float, count: int
 ) -> None:
-    def lasts(purse: Purse, *phases: Sequence[float], slots: int, share: float | None = None) -> bool:
-        return phases[1] == [6] * len(phases[1]) and len(phases[1]) <= most
+    """Each finalist takes 3 * 2 + 6 s; three times as many are promoted from the first rung."""
 
-    monkeypatch.setattr(Purse, "lasts", lasts)
-    assert finals({}, left=0, stopped={}, finalists=5)._affordable() == count
+    def promoted(beside: int) -> str | None:
+        running = dict.fromkeys(NAMES[:beside], 1)
+        return finals(SEEN, running=running).next(running, left(1e9, in_all=in_all), all_begun=False)
+
+    assert promoted(3 * count - 1) == NAMES[3 * count - 1]
+    assert promoted(3 * count) is None
 
 
 def test_one_that_a_kill_left_at_its_end_holds_nobody_up() -> None:
-    stopped = {name: 1 for name in SEEN if name != "a"}
+    assert finals(SEEN, running={"a": 9}).next({"a": 9}, left(90.0), all_begun=True) == "b"
 
-    assert finals(SEEN, left=90.0, stopped=stopped).next({"a": 9}, all_begun=True) == ("b", 1)
+
+def test_nothing_is_saved_where_there_is_no_limit_or_nobody_to_save_for() -> None:
+    assert not finals(SEEN, running={}).save({}, Left(slots=4))
+    assert not finals({}, running={}).save({}, left(1.0))
 
 
 def test_what_is_saved_trains_a_slow_one_too_that_may_yet_come_first() -> None:
     """The quick one would take 6 s from the second rung, the slow one 8 s to it and 24 s from there."""
     losses = {"quick": {1: 1.0, 3: 0.9}, "slow": {1: 1.1}, "third": {1: 1.2, 3: 1.1}}
-    stopped, rates = {"quick": 3, "third": 3}, {"slow": 4.0}
+    found = finals(losses, running={"slow": 1}, finalists=1, paces={"slow": 4.0})
 
-    def saves(left: float) -> bool:
-        return finals(losses, left=left, stopped=stopped, finalists=1, rates=rates).save({"slow": 1})
-
-    assert [saves(left) for left in (30.0, 40.0)] == [True, False]
+    assert [found.save({"slow": 1}, left(seconds)) for seconds in (30.0, 40.0)] == [True, False]

@@ -26,7 +26,8 @@ from tinystories.metrics import Metrics
 def metrics(evaluation, val_loss=2.0):
     return Metrics(
         evaluation=evaluation, step=10 * evaluation, tokens=1000 * evaluation, flops=1e6, seconds=1.0,
-        train_loss=2.0, val_loss=val_loss, val_bpb=1.0, best_val_loss=2.0, learning_rate=1e-3,
+        train_loss=2.0, val_loss=val_loss, val_loss_se=0.01,
+        sample_loss=val_loss, val_bpb=1.0, best_val_loss=2.0, learning_rate=1e-3,
         tokens_per_second=100.0, diverged=val_loss != val_loss,
     )
 

@@ -9,10 +9,9 @@ from typing import Any
 
 from rich.console import Console
 
-from sweeps.policy.search import Search
-from sweeps.record.spending import Budget
-from sweeps.record.tables import RunFolder
-from sweeps.record.tracking import Tracker
+from sweeps.limits import Limits
+from sweeps.policy.verdicts import Resume
+from sweeps.record.folder import RunFolder
 from sweeps.report.live import STARTUP_SECONDS, Display
 from sweeps.spec import load
 from sweeps.sweep import Sweep
@@ -25,16 +24,14 @@ CONTROL = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 def begun(folder: Path, **changes: Any) -> Sweep:
     """A sweep of four trials without early stopping."""
     spec = load.parse(minimal(early_terminate=None, **changes))
-    tracker = Tracker.open("disabled", sweep=spec.name, folder=folder, project=spec.project)
-    return Sweep(
-        spec,
-        RunFolder(folder),
-        vocab_size=100,
-        tracker=tracker,
-        checkpoints=str(folder),
-        budget=Budget(cost_per_hour=2.0),
-        search=Search(spec),
-    )
+    return Sweep(spec, RunFolder(folder), vocab_size=100, limits=Limits(cost_per_hour=2.0))
+
+
+def begin(sweep: Sweep) -> str:
+    """Let the next trial run; returns its name."""
+    decision = sweep.next()
+    assert isinstance(decision, Resume)
+    return decision.trial_id
 
 
 def console(*, terminal: bool) -> tuple[Console, io.StringIO]:
@@ -42,14 +39,13 @@ def console(*, terminal: bool) -> tuple[Console, io.StringIO]:
     return Console(file=written, force_terminal=terminal, width=120, height=40, markup=False, highlight=False), written
 
 
-def train(sweep: Sweep, *, status: Any = "completed", error: str = "", **measured: Any) -> str:
-    """Run the next trial to its end; returns its name."""
-    trial = sweep.propose()
-    assert trial is not None
-    if status != "failed":
-        sweep.report(trial.trial_id, replace(METRICS, **measured), "")
-    sweep.finish(trial.trial_id, status, error)
-    return trial.trial_id
+def train(sweep: Sweep, *, error: str = "", **measured: Any) -> None:
+    """Run the next trial to its end, or to an error."""
+    trial_id = begin(sweep)
+    if error:
+        sweep.fail(trial_id, error)
+    else:
+        sweep.report(trial_id, replace(METRICS, **measured), "")
 
 
 def test_in_a_pipe_every_ended_trial_is_a_line(tmp_path: Path) -> None:
@@ -60,7 +56,7 @@ def test_in_a_pipe_every_ended_trial_is_a_line(tmp_path: Path) -> None:
         train(sweep, evaluation=9, val_loss=2.5)
         view.update()
         view.update()
-        train(sweep, status="failed", error="no [/] memory [red] here")
+        train(sweep, error="no [/] memory [red] here")
         view.update()
     first, second = written.getvalue().splitlines()
 
@@ -73,9 +69,8 @@ def test_in_a_pipe_every_ended_trial_is_a_line(tmp_path: Path) -> None:
 def test_a_terminal_shows_the_sweep_and_is_clean_afterwards(tmp_path: Path) -> None:
     sweep = begun(tmp_path)
     train(sweep, evaluation=9, val_loss=2.5, best_val_loss=2.25, tokens=20_000, seconds=10.0)
-    running = sweep.propose()
-    assert running is not None
-    sweep.report(running.trial_id, replace(METRICS, evaluation=3, val_loss=3.125, tokens_per_second=12_345.0), "")
+    running = begin(sweep)
+    sweep.report(running, replace(METRICS, evaluation=3, val_loss=3.125, tokens_per_second=12_345.0), "")
     shown, written = console(terminal=True)
     with Display(shown, sweep, slots=2, started=time.monotonic()) as view:
         view.update()
@@ -84,7 +79,7 @@ def test_a_terminal_shows_the_sweep_and_is_clean_afterwards(tmp_path: Path) -> N
     assert "4 trials of 20k tokens" in text
     assert "1 completed  1 running" in text
     assert "best_val_loss 2.2500 nat/token (trial 0000)" in text
-    assert re.search(rf"{running.trial_id} .* 3/9 +3\.1250 +12,345", text)
+    assert re.search(rf"{running} .* 3/9 +3\.1250 +12,345", text)
     assert "a cost of 0.0" in text
     assert "\x1b[?25h" in written.getvalue()  # the cursor is back
 
