@@ -21,7 +21,7 @@ SHAPES: dict[str, Any] = minimal()["parameters"]
 RATE = {**SHAPES, "learning_rate": {"min": 1e-4, "max": 1e-2}}
 
 
-@pytest.mark.parametrize("name", ["demo", "shape", "paper"])
+@pytest.mark.parametrize("name", ["demo", "shape", "paper", "asha"])
 def test_the_sweeps_that_come_along_hold(name: str) -> None:
     spec, _ = load.load(SWEEPS / f"{name}.yaml")
 
