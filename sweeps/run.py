@@ -175,10 +175,8 @@ def _prepare(options: argparse.Namespace, stack: ExitStack) -> Session | int:
 def _finished(sweep: Sweep, folder: RunFolder) -> int:
     """Make good what a kill cut short, and show the result; returns the exit status."""
     spec = sweep.spec
-    tracker = _tracker(sweep, folder)
-    if not tracker.has_lost_runs:
-        tracker.mode = "disabled"
-    showing.show(sweep, folder, tracker)
+    lost = any(trial.run_id for trial in sweep.trials.values()) and not (folder.root / "wandb").exists()
+    showing.show(sweep, folder, _tracker(sweep, folder, spec.wandb if lost else "disabled"))
     sweep.settle()
     sweep.close()
     return result.show_result(spec, sweep.rows.table(sweep.trials), folder, _console(), sweep.meter.limits)
@@ -245,7 +243,7 @@ def _start(
         slots, gpus = cluster.slots(spec.cpus_per_trial, _trials_per_gpu(spec, data.vocab_size))
         if not mirror.active and not cluster.is_here_alone():
             raise ValueError("the cluster has other nodes: give --storage, a folder or URI that all of them reach")
-        tracker = _tracker(sweep, folder)
+        tracker = _tracker(sweep, folder, spec.wandb)
         showing.show(sweep, folder, tracker)
     sweep.take_slots(slots, gpu_share=gpus or 1.0)
     from sweeps.machines.worker import SlotConfig, train
@@ -273,10 +271,10 @@ def _start(
     )
 
 
-def _tracker(sweep: Sweep, folder: RunFolder) -> Tracker:
+def _tracker(sweep: Sweep, folder: RunFolder, mode: str) -> Tracker:
     """The owner of the sweep's W&B runs."""
-    spec = sweep.spec
-    return Tracker.open(spec.wandb, sweep=spec.name, folder=folder.root, project=spec.project, token=sweep.record.token)
+    name, project = sweep.spec.name, sweep.spec.project
+    return Tracker.open(mode, sweep=name, folder=folder.root, project=project, token=sweep.record.token)
 
 
 def _trials_per_gpu(spec: Spec, vocab_size: int) -> int:
