@@ -140,15 +140,7 @@ def _prepare(options: argparse.Namespace, stack: ExitStack) -> Session | int:
     asked, spec = spec, spec.for_vocabulary(vocabulary)
     size.steps(spec.largest_trial(vocabulary), vocabulary)  # refuses a budget that is too short
     if options.dry_run:
-        preview.show(
-            spec,
-            vocabulary,
-            _console(),
-            valid_tokens=valid_tokens(spec.data),
-            price=limits,
-            tokens_per_second=options.tokens_per_second,
-        )
-        return 0
+        return _preview(options, spec, vocabulary, limits)
     if options.replay:
         return _replay(options, spec, vocabulary, limits)
     folder = RunFolder(Path("runs", spec.name).absolute())
@@ -189,6 +181,19 @@ def _limits(options: argparse.Namespace) -> Limits:
         money=options.budget,
         cost_per_hour=options.cost_per_hour,
     )
+
+
+def _preview(options: argparse.Namespace, spec: Spec, vocabulary: int, limits: Limits) -> int:
+    """What the sweep would run and cost; nothing is written. Returns the exit status."""
+    preview.show(
+        spec,
+        vocabulary,
+        _console(),
+        valid_tokens=valid_tokens(spec.data),
+        price=limits,
+        tokens_per_second=options.tokens_per_second,
+    )
+    return 0
 
 
 def _replay(options: argparse.Namespace, spec: Spec, vocabulary: int, limits: Limits) -> int:

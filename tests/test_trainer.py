@@ -2,7 +2,6 @@ import itertools
 import math
 import threading
 import weakref
-from collections import deque
 from dataclasses import astuple, replace
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from tinystories.metrics import Metrics
 from tinystories.models.model import GPTNeo
 from tinystories.models.size import flops_per_step
 from tinystories.step import Step
-from tinystories.trainer import Trainer, _Look
+from tinystories.trainer import Trainer
 
 
 def make_trial(**changes: object) -> TrialConfig:
@@ -434,17 +433,6 @@ def test_trainer_that_is_let_go_is_gone_with_its_thread(dataset: Dataset) -> Non
 
     assert model() is None
     assert threading.active_count() == threads
-
-
-def test_divergence_that_the_next_loss_hides_is_still_seen(dataset: Dataset) -> None:
-    """Losses are looked at late, and the run may have got better by then."""
-    trainer = Trainer(make_trial(), dataset)
-    trainer._first_loss = 4.0
-    looks = deque(_Look(step, torch.tensor(loss)) for step, loss in ((21, 9.0), (41, 3.0)))
-
-    diverged = trainer._see(looks, most_left=0)
-
-    assert (diverged, trainer.seen_loss) == (True, 9.0)
 
 
 def test_bfloat16_reaches_the_loss_of_float32(dataset: Dataset) -> None:

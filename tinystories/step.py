@@ -10,6 +10,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
+from tinystories import compiling
 from tinystories.config import ModelConfig, divisors
 from tinystories.device import give_memory_back, is_out_of_memory, memory_bytes
 from tinystories.models.dropout import Noise, noise
@@ -38,7 +39,7 @@ class Step:
         self.micro_batch = largest_micro_batch(model.config, batch_size, dtype=model.dtype, device=_device(model))
         self.compiled = False
         self.pending = False
-        """Whether `compile` should be called next: a batch has shown that this micro-batch fits."""
+        """Whether `compile_if_possible` should be called next: a batch has shown that this micro-batch fits."""
         self._seed = seed
         self._compiles = compiles
         self._captured: _CapturedGradient | None = None
@@ -61,6 +62,32 @@ class Step:
         """Make the gradient zero, for the next update."""
         # A captured graph adds to the very tensors that it was captured with.
         self.model.zero_grad(set_to_none=self._captured is None)
+
+    def compile_if_possible(self, inputs_BL: Tensor, targets_BL: Tensor, *, shared: str | None = None) -> None:
+        """Compile for batches like this one, with code that is kept on disk; shrink instead if memory runs out.
+
+        A machine that cannot compile stays with uncompiled code, and its log says why.
+
+        Args:
+            shared: folder or URI through which machines share compiled code.
+
+        Raises:
+            Exception: the GPU does not answer any more.
+        """
+        code = compiling.name(self.model.config, self.micro_batch, self.model.dtype)
+        out_of_memory = False
+        try:
+            with compiling.kept(code, device=inputs_BL.device, shared=shared):
+                self.compile(inputs_BL, targets_BL)
+        except Exception as error:
+            if inputs_BL.is_cuda:
+                torch.cuda.synchronize()  # raises, if the GPU does not answer any more
+            out_of_memory = is_out_of_memory(error) and self.micro_batch > 1
+            if not out_of_memory:
+                logger.warning("goes on without compiled code", exc_info=True)
+                self._compiles = self.pending = False
+        if out_of_memory:  # outside of the handler, whose exception holds on to the tensors that are to go
+            self.shrink()
 
     def compile(self, inputs_BL: Tensor, targets_BL: Tensor) -> None:
         """Compute batches like this one by compiled code from now on, on a GPU as one graph of kernels.
@@ -93,10 +120,6 @@ class Step:
         self.clear()
         give_memory_back()
         logger.warning("out of memory: micro-batches of %d sequences instead of %d", self.micro_batch, before)
-
-    def without_compiling(self) -> None:
-        """Stay with uncompiled code."""
-        self._compiles = self.pending = False
 
     def _try(self, inputs_BL: Tensor, targets_BL: Tensor, number: int) -> Tensor | None:
         """The loss; None when memory ran out and smaller micro-batches are left to try."""

@@ -1,10 +1,8 @@
 """Training one model: a generator that yields a record at every evaluation."""
 
 import itertools
-import logging
 import math
 import time
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any
@@ -18,6 +16,7 @@ from tinystories.checkpoint import Checkpoint, ForeignCheckpointError
 from tinystories.config import TrialConfig
 from tinystories.data.dataset import Dataset, Tokens
 from tinystories.data.loader import ahead
+from tinystories.divergence import LOOK_EVERY, LossWatch
 from tinystories.evaluate import Evaluation, Text, evaluate, sample
 from tinystories.metrics import Metrics
 from tinystories.models.model import GPTNeo
@@ -25,16 +24,10 @@ from tinystories.models.size import evaluation_tokens, flops_per_step, steps
 from tinystories.optim import learning_rate, make_optimizer, set_learning_rate
 from tinystories.step import Step
 
-logger = logging.getLogger(__name__)
 FIRST_STEP = 0.01
 """Share of the warm-up at which a budget in seconds begins, for its first update should not be in vain."""
-LOOK_EVERY = 20
-"""Updates between two looks at the training loss, each of which makes the host wait for a GPU. [update]"""
-DIVERGED = 1.5
-"""A loss above this many times the first one ends the run: half as bad again as random weights is confidently
-wrong, far outside what batches differ by, and no use to wait for."""
 DIVERGED_EVALUATION = Evaluation(loss=math.inf, se=math.inf, bpb=math.inf)
-"""Of a run that has diverged: its model is not asked."""
+"""The evaluation of a run that has diverged: its model is not asked."""
 
 
 class Trainer:
@@ -77,11 +70,10 @@ class Trainer:
         self.optimizer = make_optimizer(self.model, config)
         self.metrics: Metrics | None = None
         self.step = 0
-        self.seen_loss = math.inf
+        self._losses = LossWatch(resume.first_loss if resume else math.inf)
         self._gradient = Step(self.model, batch_size=config.batch_size, seed=config.seed, compiles=compiled)
         self._shared_code = shared_code
         self._rate = 0.0
-        self._first_loss = math.inf
         self._seconds = 0.0
         self._started = 0.0
         self._sample = sample(dataset, evaluation_tokens(config, dataset.vocab_size))
@@ -94,6 +86,11 @@ class Trainer:
     def precision(self) -> str:
         """Precision of the matrix products: float32 or bfloat16."""
         return str(self.model.dtype).removeprefix("torch.")
+
+    @property
+    def seen_loss(self) -> float:
+        """The last training loss that the host has read; infinite before the first. [nat/token]"""
+        return self._losses.seen
 
     @property
     def progress(self) -> float:
@@ -126,7 +123,7 @@ class Trainer:
             metrics=self.metrics,
             model=_on_host(self.model.state_dict()),
             optimizer=_on_host(self.optimizer.state_dict()),
-            first_loss=self._first_loss,
+            first_loss=self._losses.first,
         )
 
     def _restore(self, checkpoint: Checkpoint) -> None:
@@ -135,7 +132,6 @@ class Trainer:
         self.optimizer.load_state_dict(checkpoint.optimizer)
         self.metrics = checkpoint.metrics
         self.step = checkpoint.metrics.step
-        self._first_loss = checkpoint.first_loss
         self._seconds = checkpoint.metrics.seconds
 
     def update(self) -> Tensor:
@@ -160,25 +156,9 @@ class Trainer:
         return max(self.progress, FIRST_STEP * self.config.warmup)
 
     def _compile(self, inputs_BL: Tensor, targets_BL: Tensor) -> None:
-        """Make compiled code, with the clock stopped: whether it lies on disk already must not change a result.
-
-        A machine that cannot compile goes on without, and its log says why.
-        """
+        """Make compiled code, with the clock stopped: whether it lies on disk already must not change a result."""
         started = time.perf_counter()
-        code = compiling.name(self.model.config, self._gradient.micro_batch, self.model.dtype)
-        out_of_memory = False
-        try:
-            with compiling.kept(code, device=self.device, shared=self._shared_code):
-                self._gradient.compile(inputs_BL, targets_BL)
-        except Exception as error:
-            if self.device.type == "cuda":
-                torch.cuda.synchronize()  # raises, if the GPU does not answer any more
-            out_of_memory = machine.is_out_of_memory(error) and self._gradient.micro_batch > 1
-            if not out_of_memory:
-                logger.warning("goes on without compiled code", exc_info=True)
-                self._gradient.without_compiling()
-        if out_of_memory:  # outside of the handler, whose exception holds on to the tensors that are to go
-            self._gradient.shrink()
+        self._gradient.compile_if_possible(inputs_BL, targets_BL, shared=self._shared_code)
         self._started += time.perf_counter() - started
 
     def _train_and_evaluate(self, evaluation: int) -> Metrics:
@@ -186,7 +166,7 @@ class Trainer:
         train_loss = self._train_until(evaluation)
         trained, started = self._seconds - first_second, time.perf_counter()
         sampled = found = DIVERGED_EVALUATION
-        if not self._diverged(train_loss):
+        if not self._losses.is_divergence(train_loss):
             sampled = found = self._evaluate(self._sample)
             if evaluation == self.config.evaluations and len(self._sample) < len(self.dataset.valid):
                 found = self._evaluate(self.dataset.valid)
@@ -206,7 +186,7 @@ class Trainer:
             best_val_loss=found.loss if sampled.loss <= best else best,
             learning_rate=self._rate,
             tokens_per_second=(self.step - first_step) * self.config.tokens_per_step / trained,
-            diverged=self._diverged(found.loss),
+            diverged=self._losses.is_divergence(found.loss),
         )
 
     def _evaluate(self, text_N: Text) -> Evaluation:
@@ -223,61 +203,25 @@ class Trainer:
         """Update until the evaluation is due; the mean loss, or the one that shows a divergence. [nat/token]"""
         first_step, target, diverged = self.step, evaluation / self.config.evaluations, False
         total = torch.zeros((), device=self.device)
-        looks: deque[_Look] = deque()
         self._started = time.perf_counter() - self._seconds
         # At least one update: a slow one can make two evaluations due in a budget of seconds.
         while self.step == first_step or (self.progress < target and not diverged):
             loss = self.update()
             total += loss
             if self.step % LOOK_EVERY == 1:
-                looks.append(_Look(self.step, loss))
-                diverged = self._see(looks, most_left=1)
+                self._losses.add(self.step, loss)
+                diverged = self._losses.has_diverged(most_left=1)
             self._seconds = time.perf_counter() - self._started
         mean = total.item() / (self.step - first_step)
         self._seconds = time.perf_counter() - self._started  # now with what the GPU had left to do
-        diverged = diverged or self._see(looks, most_left=0)
+        diverged = diverged or self._losses.has_diverged(most_left=0)
         return self.seen_loss if diverged else mean
-
-    def _see(self, looks: "deque[_Look]", *, most_left: int) -> bool:
-        """Take note of the losses that have arrived, or must by now; whether the last of them shows a divergence."""
-        diverged = False
-        while looks and not diverged and (len(looks) > most_left or looks[0].arrived):
-            look = looks.popleft()
-            self.seen_loss = look.loss
-            if look.step == 1:
-                self._first_loss = self.seen_loss
-            diverged = self._diverged(self.seen_loss)
-        return diverged
-
-    def _diverged(self, loss: float) -> bool:
-        return not loss <= DIVERGED * self._first_loss or not math.isfinite(loss)
 
 
 def _deal(config: TrialConfig, dataset: Dataset, first_step: int) -> Iterator[tuple[Tokens, Tokens]]:
     """The batches of this update and all that follow."""
     for step in itertools.count(first_step):
         yield dataset.batch(seed=config.seed, step=step, batch_size=config.batch_size, context=config.context)
-
-
-class _Look:
-    """A training loss on its way to the host, while the device goes on."""
-
-    def __init__(self, step: int, loss: Tensor) -> None:
-        self.step = step
-        self._loss = loss.to("cpu", non_blocking=True)
-        self._copied = torch.cuda.current_stream().record_event() if loss.is_cuda else None
-
-    @property
-    def arrived(self) -> bool:
-        """Whether `loss` is there without waiting."""
-        return self._copied is None or self._copied.query()
-
-    @property
-    def loss(self) -> float:
-        """The loss. [nat/token]"""
-        if self._copied:
-            self._copied.synchronize()
-        return self._loss.item()
 
 
 def _seeded_model(config: TrialConfig, vocab_size: int, dtype: torch.dtype) -> GPTNeo:

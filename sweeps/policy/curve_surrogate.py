@@ -1,17 +1,14 @@
 """Which configuration to try next, and how trials will end: decisions from the surrogate of learning curves."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
-from functools import cache
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.special import ndtr
-from threadpoolctl import ThreadpoolController
 
-from sweeps.policy.curves import Curves, Reported, Standard
-from sweeps.policy.surrogate import Array, Curve, CurveModel, terms
+from sweeps.policy.curves import Curves
+from sweeps.policy.fitted import FittedCurves, one_thread
+from sweeps.policy.surrogate import Array, terms
 
 START = 8
 """Trials spread evenly before the first that follows results; the same for any number of workers."""
@@ -37,17 +34,9 @@ class CurveSurrogate:
     """
 
     def __init__(self, evaluations: int, cooldown: float, *, logarithmic: bool = True) -> None:
-        self._evaluations = evaluations
-        self._cooldown = cooldown
         self._logarithmic = logarithmic
         self._curves = Curves(terms(np.ones(1), evaluations, cooldown).shape[1])
-        self._fitted: tuple[object, Array] | None = None
-        """Hyperparameters, behind the curves that they were fitted to."""
-        self._standard: Standard | None = None
-        self._model: CurveModel | None = None
-        self._index: dict[str, int] = {}
-        """Places of trials among the curves in the model."""
-        self._stale = False
+        self._fitted = FittedCurves(self._curves, evaluations, cooldown)
 
     def add(self, trial_id: str, features: Array) -> None:
         """A trial begins."""
@@ -57,7 +46,7 @@ class CurveSurrogate:
         """Take in an evaluation; an infinite loss says that the trial diverged."""
         value = math.log(max(loss, 1e-12)) if self._logarithmic else loss
         self._curves.report(trial_id, evaluation, value)
-        self._stale = True
+        self._fitted.expire()
 
     def has_reported(self, trial_id: str, evaluation: int) -> bool:
         """Whether an evaluation of a trial is known."""
@@ -74,7 +63,7 @@ class CurveSurrogate:
     def remove(self, trial_id: str) -> None:
         """Forget a trial, as if it had never begun."""
         self._curves.remove(trial_id)
-        self._stale = True
+        self._fitted.expire()
 
     def forecast(self, trial_ids: Sequence[str]) -> Array:
         """The losses that trials will end with, or would have ended with. [nat/token]
@@ -82,18 +71,15 @@ class CurveSurrogate:
         Raises:
             ValueError: no loss has been reported yet.
         """
-        mean, _ = self._finals(trial_ids, None)
-        assert self._standard
-        finals = self._standard.center + self._standard.scale * mean
+        finals = self._fitted.values(trial_ids)
         return np.exp(finals) if self._logarithmic else finals
 
     def chance_of_best(self, trial_id: str) -> float:
         """Probability that a trial ends below the best forecast of all others; 1 if there are none."""
-        self._update()
-        others = [other for other in self._index if other != trial_id]
+        others = [other for other in self._fitted.trial_ids() if other != trial_id]
         if not others:
             return 1.0
-        mean, covariance = self._finals([trial_id, *others], None)
+        mean, covariance = self._fitted.finals([trial_id, *others])
         best = int(mean[1:].argmin()) + 1
         variance = covariance[0, 0] + covariance[best, best] - 2 * covariance[0, best]
         return float(ndtr((mean[best] - mean[0]) / math.sqrt(max(variance, 1e-9))))
@@ -102,8 +88,8 @@ class CurveSurrogate:
         """The trial of the lowest forecast; None as long as no finite loss is known."""
         if not self._curves.finite:
             return None
-        self._update()
-        return min(self._index, key=dict(zip(self._index, self.forecast(list(self._index)), strict=True)).__getitem__)
+        trial_ids = self._fitted.trial_ids()
+        return min(trial_ids, key=dict(zip(trial_ids, self.forecast(trial_ids), strict=True)).__getitem__)
 
     def choose(self, candidates: Array) -> int:
         """Index of the candidate to train next, by expected improvement on the best forecast.
@@ -119,16 +105,15 @@ class CurveSurrogate:
             return self._farthest(candidates[:SPREAD])
         if len(self._curves.trials) % RANDOM == 0:
             return 0
-        self._update()
         running = list(self._curves.running)
-        known = [*self._index, *(trial_id for trial_id in running if trial_id not in self._index)]
-        mean, covariance = self._finals(known, candidates)
+        known = list(dict.fromkeys([*self._fitted.trial_ids(), *running]))
+        mean, covariance = self._fitted.finals(known, candidates)
         count = len(known)
         place = {trial_id: index for index, trial_id in enumerate(known)}
         believed = [place[trial_id] for trial_id in running]
         inner = covariance[np.ix_(believed, believed)] + 1e-3 * np.eye(len(believed))
         outer = covariance[believed, count:]
-        with _one_thread():
+        with one_thread():
             variance = np.diag(covariance)[count:] - (outer * np.linalg.solve(inner, outer)).sum(axis=0)
         deviation = np.sqrt(np.maximum(variance, 1e-9))
         gain = (mean[:count].min() - mean[count:]) / deviation
@@ -139,50 +124,3 @@ class CurveSurrogate:
             return 0
         tried = np.stack([trial.features for trial in self._curves.trials.values()])
         return int(((candidates[:, None] - tried) ** 2).sum(axis=2).min(axis=1).argmax())
-
-    def _finals(self, trial_ids: Sequence[str], candidates: Array | None) -> tuple[Array, Array]:
-        """Mean and covariance of standardised final values: of trials, then of candidates."""
-        self._update()
-        assert self._model
-        features = [self._curves.trials[trial_id].features for trial_id in trial_ids]
-        index = [self._index.get(trial_id, -1) for trial_id in trial_ids]
-        if candidates is not None:
-            features.extend(candidates)
-            index.extend([-1] * len(candidates))
-        with _one_thread():
-            return self._model.finals(np.stack(features), np.array(index))
-
-    def _update(self) -> None:
-        """Bring the model up to the reported losses."""
-        if not self._curves.finite:
-            raise ValueError("no loss has been reported yet")
-        if not self._stale:
-            return
-        kept = self._curves.kept()
-        self._standard = Standard.of(kept.values())
-        with _one_thread():
-            self._model = CurveModel(self._seen(kept.values(), self._standard), start=self._fit(), fit=False)
-        self._index = {trial_id: index for index, trial_id in enumerate(kept)}
-        self._stale = False
-
-    def _fit(self) -> Array:
-        """Hyperparameters of the curves that were noted last."""
-        noted = self._curves.noted
-        if self._fitted is None or self._fitted[0] is not noted:
-            trials = list(noted.values())
-            self._fitted = noted, CurveModel(self._seen(trials, Standard.of(trials))).hyperparameters
-        return self._fitted[1]
-
-    def _seen(self, trials: Iterable[Reported], standard: Standard) -> list[Curve]:
-        return [standard.curve(trial, self._evaluations, self._cooldown) for trial in trials]
-
-
-@cache
-def _controller() -> ThreadpoolController:
-    return ThreadpoolController()
-
-
-def _one_thread() -> AbstractContextManager[Any]:
-    """Let no other core compute: the matrices are small, and the cores belong to the trials."""
-    limit: Callable[..., AbstractContextManager[Any]] = _controller().limit
-    return limit(limits=1, user_api="blas")

@@ -1,18 +1,17 @@
 """One sweep as its YAML says it, and what follows from it; `load` makes it."""
 
-import itertools
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any
 
 from pydantic import Field, InstanceOf
 from pydantic.dataclasses import dataclass as checked
 
+from sweeps.spec.bounds import largest_trials, within_limits
 from sweeps.spec.fields import CHECKED
-from sweeps.spec.recipe import SHAPE, Assignment, Value
-from sweeps.spec.space import SIZED, Space
+from sweeps.spec.recipe import Value
+from sweeps.spec.space import Space
 from sweeps.spec.stopping import FIRST, Stopping, StoppingType
 from sweeps.spec.sweep_file import METHODS, METRICS, SAMPLERS, Confirm, Objective, Settings, StoriesData, WandbMode
 from tinystories.config import Axis, TrialConfig
@@ -86,40 +85,17 @@ class Spec(Settings):
         Raises:
             ValueError: that is none, or not one of `points`.
         """
-        bound = self._within_limits(vocab_size)
-        smallest = min(size.evaluation_tokens(trial, vocab_size) for trial in bound._largest_trials())
-        return replace(bound, trial=replace(bound.trial, evaluation_tokens=smallest))
-
-    def _within_limits(self, vocab_size: int) -> "Spec":
-        limits = self.space.limits
-        if limits.max_parameters is None and limits.max_flops is None:
-            return self
-        names = tuple(name for name in (*SHAPE[:2], *SIZED) if name in self.space.parameters)
-
-        @cache
-        def keeps(values: tuple[Value, ...]) -> bool:
-            trial = self.trial_config({"heads": 1, **dict(zip(names, values, strict=True))})
-            model = trial.model(vocab_size)
-            if limits.max_parameters is not None and size.parameters(model) > limits.max_parameters:
-                return False
-            return limits.max_flops is None or trial.budget * size.flops_per_token(model) <= limits.max_flops
-
-        def allows(assignment: Mapping[str, Value]) -> bool:
-            return keeps(tuple(assignment.get(name, getattr(self.trial, name)) for name in names))
-
-        bound = replace(self, space=replace(self.space, allows=allows))
-        for point in bound.points:
-            if not bound.space.contains(point):
-                raise ValueError(f"points: {point} is outside limits {limits}")
-        return bound
+        space = within_limits(self.space, self.trial, vocab_size)
+        for point in self.points:
+            if not space.contains(point):
+                raise ValueError(f"points: {point} is outside limits {space.limits}")
+        smallest = min(size.evaluation_tokens(trial, vocab_size) for trial in largest_trials(space, self.trial))
+        return replace(self, space=space, trial=replace(self.trial, evaluation_tokens=smallest))
 
     def largest_trial(self, vocab_size: int) -> TrialConfig:
         """The trial with the most parameters on data of so many tokens; what does not count there is largest, too."""
-        return max(self._largest_trials(), key=lambda trial: size.parameters(trial.model(vocab_size)))
-
-    def _largest_trials(self) -> Iterator[TrialConfig]:
-        """Of every shape the trials with the largest values of all else."""
-        return (self.trial_config(assignment) for assignment in _largest(self.space))
+        trials = largest_trials(self.space, self.trial)
+        return max(trials, key=lambda trial: size.parameters(trial.model(vocab_size)))
 
     @property
     def shape(self) -> Shape:
@@ -173,18 +149,3 @@ class Spec(Settings):
     def rungs(self) -> tuple[int, ...]:
         """Where trials are compared. [evaluation]"""
         return self.early_terminate.rungs(self.evaluations) if self.early_terminate else ()
-
-
-def _largest(space: Space) -> Iterator[Assignment]:
-    """Of every shape the configurations with the largest values of all else, as far as the limits allow."""
-    highest = {name: parameter.highest for name, parameter in space.parameters.items() if name not in SHAPE}
-    sized = [space.parameters[name] for name in space.sized]
-    finite = all(math.isfinite(parameter.count) for parameter in sized)
-    for shape in space.shapes:
-        if space.allows({**highest, **shape}):
-            yield {**highest, **shape}
-            continue
-        for values in itertools.product(*(parameter.values if finite else [parameter.lowest] for parameter in sized)):
-            known = {**highest, **shape, **dict(zip(space.sized, values, strict=True))}
-            if space.allows(known):
-                yield known

@@ -72,6 +72,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> Parser:
     parser = Parser(prog="python -m tinystories.data.make_dataset", description=__doc__)
+    _add_sources(parser)
+    _add_reading(parser)
+    add = parser.add_argument
+    add("--version", choices=VERSIONS, help="download TinyStories as published; the paper's models saw V1")
+    add("--raw", type=path, default="data/raw", help="folder of downloaded files (default: %(default)s)")
+    add("--out", type=path, default="data/processed", help="data folder (default: %(default)s)")
+    add("--tokenizer", help="bpe:N or gpt-neo:N (default: bpe:4096; for built-in stories bpe:1024)")
+    add("--vocab-json", type=path, help="GPT-Neo's vocab.json (default: from the hub)")
+    add("--merges-txt", type=path, help="GPT-Neo's merges.txt (default: from the hub)")
+    add("--seed", type=int, default=0, help="of built-in stories and held-out part (default: 0)")
+    return parser
+
+
+def _add_sources(parser: Parser) -> None:
+    """The options that say where stories come from, of which one is taken."""
     source = parser.add_mutually_exclusive_group()
     source.add_argument(
         "--stories", type=int, metavar="N", help=f"built-in stories, nothing to download (default: {STORIES})"
@@ -92,6 +107,10 @@ def _parser() -> Parser:
         metavar="NAME[:CONFIG]",
         help=f"a data set of the Hugging Face hub, or a local folder, streamed (default: {TINYSTORIES})",
     )
+
+
+def _add_reading(parser: Parser) -> None:
+    """The options that say which stories of a source are taken, and how they are found in its files."""
     add = parser.add_argument
     add("--valid", nargs="+", type=path, metavar="FILE", help="validation stories for --text (default: held out)")
     add("--split", metavar="NAME", help="training split of --hub (default: train); validation is its validation split")
@@ -109,14 +128,6 @@ def _parser() -> Parser:
         metavar="SHARE",
         help="share of stories that may be left out as damaged, truncated or repeated (default: %(default)s)",
     )
-    add("--version", choices=VERSIONS, help="download TinyStories as published; the paper's models saw V1")
-    add("--raw", type=path, default="data/raw", help="folder of downloaded files (default: %(default)s)")
-    add("--out", type=path, default="data/processed", help="data folder (default: %(default)s)")
-    add("--tokenizer", help="bpe:N or gpt-neo:N (default: bpe:4096; for built-in stories bpe:1024)")
-    add("--vocab-json", type=path, help="GPT-Neo's vocab.json (default: from the hub)")
-    add("--merges-txt", type=path, help="GPT-Neo's merges.txt (default: from the hub)")
-    add("--seed", type=int, default=0, help="of built-in stories and held-out part (default: 0)")
-    return parser
 
 
 def _separator(text: str) -> str:

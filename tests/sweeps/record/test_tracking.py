@@ -32,7 +32,7 @@ def metrics(evaluation, val_loss=2.0):
     )
 
 def open_tracker(mode="auto"):
-    return Tracker.open(mode, sweep="demo", folder=Path("runs/demo"), project="tinystories")
+    return Tracker.open(mode, sweep="demo", folder=Path("runs/demo"), project="tinystories", token="abc123")
 
 def run_trial(tracker, trial_id, evaluations):
     tracker.start(trial_id, {"depth": 2}, evaluations[0] > 1)
@@ -338,8 +338,8 @@ def test_disabled_never_imports_wandb(tmp_path: Path, variables: dict[str, str])
 
 def test_an_unknown_mode_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="wandb 'on' is not one of auto, online, offline, disabled"):
-        Tracker.open("on", sweep="demo", folder=tmp_path, project="p")  # type: ignore[arg-type]
+        Tracker.open("on", sweep="demo", folder=tmp_path, project="p", token="abc123")  # type: ignore[arg-type]
 
     monkeypatch.setenv("WANDB_MODE", "maybe")
     with pytest.raises(ValueError, match="WANDB_MODE 'maybe' is not one of"):
-        Tracker.open(sweep="demo", folder=tmp_path, project="p")
+        Tracker.open(sweep="demo", folder=tmp_path, project="p", token="abc123")
