@@ -92,12 +92,7 @@ def export(run: Path, out: Path, *, trial: str | None = None, data: str | None =
     folder = RunFolder(run)
     result = _choose(folder, trial)
     saved = checkpoint.load(_location(folder, result))
-    model_config = saved.model_config
-    result = replace(
-        result,
-        parameters=size.parameters(model_config),
-        non_embedding_parameters=size.non_embedding_parameters(model_config),
-    )
+    result = _sized(result, saved)
     dataset = _open_data(folder, data)
     if dataset.fingerprint != saved.data_fingerprint:
         raise ValueError(f"{dataset.folder} holds other data than trial {result.trial_id} was trained on; see --data")
@@ -170,6 +165,16 @@ def _results(folder: RunFolder) -> list[Result]:
     require_journal(folder)
     spec = load.parse(yaml.safe_load(folder.spec.read_text(encoding="utf-8")))
     return Rows(spec, vocab_size=1, root=str(folder.root)).table(read_trials(folder))
+
+
+def _sized(result: Result, saved: Checkpoint) -> Result:
+    """A row with the sizes of its model."""
+    model = saved.model_config
+    return replace(
+        result,
+        parameters=size.parameters(model),
+        non_embedding_parameters=size.non_embedding_parameters(model),
+    )
 
 
 def _as_kept(folder: RunFolder, result: Result) -> Result:
