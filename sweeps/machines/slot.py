@@ -16,9 +16,10 @@ from ray import train, tune
 # Not its subclass TorchTrainer: that would import torch in three more processes of every slot and form a process
 # group of one, which together take half as long again as the rest of the start.
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
+from ray.util.placement_group import remove_placement_group
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from sweeps.machines.worker import GO, QUIT, READY, STOP, Job, Mailbox, Report, SlotConfig, serve
+from sweeps.machines.worker import GO, QUIT, STOP, Job, Mailbox, Ready, Report, SlotConfig, serve
 
 HEAD = "node:__internal_head__"
 """Resource of the head node, which no spot market takes back. A slot takes a tiny part of it: Tune refuses trials that
@@ -35,7 +36,7 @@ class Slot(tune.Trainable):
         self._slot: SlotConfig = config["slot"]
         self._job: Job = config["job"]
         self._idle = True
-        self._ready = False
+        self._ready: Ready | None = None
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         self._mailbox = ray.remote(num_cpus=0, scheduling_strategy=here)(Mailbox).remote()
         self._failure: BaseException | None = None
@@ -73,9 +74,9 @@ class Slot(tune.Trainable):
         """
         if not self._ready:
             answer = self._receive(patience=None)
-            if answer != READY:
+            if not isinstance(answer, Ready):
                 return {"report": answer, "done": True}
-            self._ready = True
+            self._ready = answer
         self._put(self._job if self._idle else GO)
         report: Report = self._receive(patience=self._slot.patience)
         self._idle = report.ends(self._job)
@@ -91,8 +92,10 @@ class Slot(tune.Trainable):
             if message is not None:
                 return message
             if not self._fit.is_alive():
+                self._give_back()
                 raise RuntimeError(f"the Train worker died: {self._failure}")
             if deadline is not None and time.monotonic() > deadline:
+                self._give_back()
                 raise RuntimeError(f"no evaluation within {patience:g} s; the Train worker is taken for hung")
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -116,3 +119,13 @@ class Slot(tune.Trainable):
                 self._put(STOP)
             self._put(QUIT)
             self._fit.join(timeout=10)
+        self._give_back()
+
+    def _give_back(self) -> None:
+        """Free what Ray has reserved for the Train worker, and end it if it is still there.
+
+        Ray Train does so itself, but not when its controller ends in the middle of that: Tune takes the controller away
+        with its slot, and Train's cleaner of placement groups may have stopped before. Then no new slot would ever start.
+        """
+        if self._ready:
+            remove_placement_group(self._ready.placement_group)

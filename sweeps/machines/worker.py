@@ -99,7 +99,15 @@ class Mailbox:
             return None
 
 
-READY, GO, STOP, QUIT = "ready", "go", "stop", "quit"
+@dataclass(frozen=True)
+class Ready:
+    """The worker can take trials."""
+
+    placement_group: Any
+    """What Ray has reserved for it; the slot gives it back."""
+
+
+GO, STOP, QUIT = "go", "stop", "quit"
 
 
 def serve(settings: dict[str, Any]) -> None:
@@ -117,7 +125,7 @@ def serve(settings: dict[str, Any]) -> None:
     except (OSError, ValueError) as error:
         _send(mailbox, _failure(error, fatal=True))
         return
-    _send(mailbox, READY)
+    _send(mailbox, Ready(ray.util.get_current_placement_group()))
     while (job := ray.get(mailbox.get.remote("to_worker"))) != QUIT:
         if isinstance(job, Job):
             _run(job, dataset, mailbox, config)
