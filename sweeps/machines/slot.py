@@ -32,14 +32,22 @@ class Slot(tune.Trainable):
     """One place where trials run, one after the other. Config: `slot` (SlotConfig) and `job` (Job)."""
 
     def setup(self, config: dict[str, Any]) -> None:
-        """Start the Train worker; it answers when it is ready."""
+        """Take the first job; the Train worker starts with the first step.
+
+        Not before: Tune takes away a slot that it turns out not to need while it starts, and then nothing would free
+        what its Train worker had just reserved.
+        """
         self._slot: SlotConfig = config["slot"]
         self._job: Job = config["job"]
         self._idle = True
         self._ready: Ready | None = None
+        self._failure: BaseException | None = None
+        self._fit: threading.Thread | None = None
+
+    def _start(self) -> None:
+        """Start the Train worker; it answers when it is ready."""
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         self._mailbox = ray.remote(num_cpus=0, scheduling_strategy=here)(Mailbox).remote()
-        self._failure: BaseException | None = None
         self._fit = threading.Thread(target=self._run_trainer, args=(self._trainer(),), daemon=True)
         self._fit.start()
 
@@ -72,6 +80,8 @@ class Slot(tune.Trainable):
         Raises:
             RuntimeError: the Train worker died, or did not report in time.
         """
+        if self._fit is None:
+            self._start()
         if not self._ready:
             answer = self._receive(patience=None)
             if not isinstance(answer, Ready):
@@ -91,7 +101,7 @@ class Slot(tune.Trainable):
             message = ray.get(self._mailbox.get.remote("to_slot", POLL_SECONDS))
             if message is not None:
                 return message
-            if not self._fit.is_alive():
+            if self._fit is None or not self._fit.is_alive():
                 self._give_back()
                 raise RuntimeError(f"the Train worker died: {self._failure}")
             if deadline is not None and time.monotonic() > deadline:
@@ -114,7 +124,7 @@ class Slot(tune.Trainable):
 
     def cleanup(self) -> None:
         """Let the worker go."""
-        if self._fit.is_alive():
+        if self._fit is not None and self._fit.is_alive():
             if not self._idle:
                 self._put(STOP)
             self._put(QUIT)
@@ -124,8 +134,8 @@ class Slot(tune.Trainable):
     def _give_back(self) -> None:
         """Free what Ray has reserved for the Train worker, and end it if it is still there.
 
-        Ray Train does so itself, but not when its controller ends in the middle of that: Tune takes the controller away
-        with its slot, and Train's cleaner of placement groups may have stopped before. Then no new slot would ever start.
+        Ray Train does so itself, but not when Tune takes its controller away with the slot in the middle of that. Then
+        no new slot would ever start.
         """
         if self._ready:
             remove_placement_group(self._ready.placement_group)
