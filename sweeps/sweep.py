@@ -107,9 +107,12 @@ class Sweep:
         self.meter.start(gpu_share)
 
     def recover(self) -> None:
-        """Give the verdict that a kill cut short, if the last thing that happened was an evaluation."""
+        """Give the verdict that a kill or an error cut short: on an evaluation that nothing followed."""
         if isinstance(self.record.last, Evaluated):
             self._follow(self.trials[self.record.last.trial_id])
+        for trial in list(self.trials.unfinished.values()):
+            if trial.evaluation >= self.spec.evaluations:
+                self._follow(trial)
 
     def next(self) -> Decision:
         """What a free slot does; a trial that is to run is taken to run from now on."""
@@ -120,6 +123,7 @@ class Sweep:
         if isinstance(decision, Start):
             trial_id = f"{len(self.trials):04d}"
             assignment, stage = decision.assignment, decision.stage
+            self.checkpoints.clear(trial_id)
             self.record.write(Proposed(trial_id=trial_id, at=self._now(), assignment=assignment, stage=stage))
             decision = Resume(trial_id)
         if isinstance(decision, Resume):
@@ -215,7 +219,8 @@ class Sweep:
 
     def close(self) -> None:
         """Write down what the sweep has taken, and let the views write all."""
-        self.record.write(self.meter.note(self._now()))
+        if self.meter.runs:
+            self.record.write(self.meter.note(self._now()))
         self.record.close()
 
 

@@ -95,6 +95,10 @@ class Screening:
         for ranking in self._rankings.values():
             ranking.remove(trial_id)
 
+    def forget(self, trial_id: str) -> None:
+        """See `halving.Rule`."""
+        self.drop(trial_id)
+
     def verdict(self, trial: Trial) -> Verdict:
         """See `halving.Rule`."""
         if trial.evaluation not in self.rungs:
