@@ -21,11 +21,11 @@ from types import SimpleNamespace
 
 from curve_tables import CurveTable
 from simulation import Contender, End
+from sweeps.policy.search import Search
 
 from sweeps.policy import stopping
 from sweeps.policy.finals import Finals
 from sweeps.policy.halving import DIVERGED_LOSS, Screening, SuccessiveHalving
-from sweeps.policy.search import Search
 from sweeps.spec.schema import Stopping
 from sweeps.spec.space import Assignment
 

@@ -114,7 +114,9 @@ def test_anything_else_is_refused(text: str, message: str) -> None:
 
 
 def test_the_kinds_are_named_as_people_read_them() -> None:
-    assert {"proposed", "began", "evaluated", "paused", "promoted", "stopped", "completed", "spent", "closed"} <= set(KINDS)
+    assert {"proposed", "began", "evaluated", "paused", "promoted", "stopped", "completed", "spent", "closed"} <= set(
+        KINDS
+    )
     assert to_line(Spent(at=1.0, seconds=2.0, gpu_seconds=3.0)) == (
         '{"event": "spent", "at": 1.0, "seconds": 2.0, "gpu_seconds": 3.0}'
     )

@@ -12,13 +12,15 @@ import transformers
 import yaml
 
 from sweeps import export
-from sweeps.record.tables import Result, RunFolder, read_results, write_results
+from sweeps.record.folder import RunFolder
+from sweeps.record.tables import Result, read_results
 from tinystories import checkpoint
 from tinystories.config import TrialConfig
 from tinystories.data.dataset import Dataset
 from tinystories.models import size
 from tinystories.trainer import Trainer
 
+from .driving import write_results
 from .examples import RESULT, minimal
 
 

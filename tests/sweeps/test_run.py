@@ -19,7 +19,8 @@ import yaml
 from optuna.trial import TrialState
 
 from sweeps import run
-from sweeps.record.tables import Result, RunFolder, read_curves, read_results, write_results
+from sweeps.record.folder import RunFolder
+from sweeps.record.tables import Result, read_curves, read_results
 from tinystories.data.dataset import Dataset, open_dataset
 from tinystories.data.make_dataset import make_stories
 from tinystories.trainer import Trainer
@@ -161,7 +162,7 @@ def test_no_kill_loses_anything(workplace: Path) -> None:
     interrupted.send_signal(signal.SIGINT)
     status, output = finish(interrupted)
     assert status == 130
-    assert "to go on: python" in output
+    assert "to resume: python" in output
 
     before = evaluations(root)
     killed = start(workplace, file)
@@ -314,10 +315,10 @@ def test_data_of_another_tokenizer_are_refused(here: Path, capsys: pytest.Captur
     assert "begun with: data/old (tokenizer bpe:999)" in message
 
 
-def test_a_finished_sweep_whose_last_trial_was_never_told_is_settled(here: Path) -> None:
-    """A kill between the last row of results.csv and Optuna."""
+def test_a_finished_sweep_whose_last_verdict_a_kill_cut_short_is_settled(here: Path) -> None:
+    """Without Ray, and with all the files that were lost."""
+    from sweeps.events import Began, Evaluated, Proposed
     from sweeps.record import claim
-    from sweeps.record.tracking import Tracker
     from sweeps.spec import load
     from sweeps.spec.corpus import prepare
     from sweeps.sweep import Sweep
@@ -326,16 +327,16 @@ def test_a_finished_sweep_whose_last_trial_was_never_told_is_settled(here: Path)
     folder, data = RunFolder(here / "runs/settled"), prepare(None)
     folder.root.mkdir(parents=True)
     claim.claim(folder, raw, data, None)
-    tracker = Tracker.open("disabled", sweep="settled", folder=folder.root, project="test")
-    sweep = Sweep(spec, folder, vocab_size=data.vocab_size, tracker=tracker, checkpoints=str(folder.checkpoints))
-    trial = sweep.propose()
-    assert trial is not None
-    sweep.report(trial.trial_id, replace(METRICS, evaluation=9), "")
-    write_results(folder.results, [sweep._result(trial, "completed", "")])
-    assert study_states(folder.root) == {TrialState.RUNNING: 1}
+    sweep = Sweep(spec, folder, vocab_size=data.vocab_size, checkpoints=str(folder.checkpoints))
+    assignment = {"depth": 1, "width": 16, "heads": 1}
+    last = replace(METRICS, evaluation=9)
+    sweep.record.write(Proposed(trial_id="0000", at=0.0, assignment=assignment))
+    sweep.record.write(Began(trial_id="0000", at=0.0, gpu_share=1.0))
+    sweep.record.write(Evaluated(trial_id="0000", at=1.0, metrics=last, checkpoint=""))
 
     assert run.main([str(here / "settled.yaml")]) == 0
     assert study_states(folder.root) == {TrialState.COMPLETE: 1}
+    assert [row.status for row in read_results(folder.results)] == ["completed"]
 
 
 def test_a_dry_run_loads_neither_ray_nor_torch_and_leaves_nothing(here: Path) -> None:

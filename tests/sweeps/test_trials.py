@@ -135,7 +135,13 @@ def test_full_trials_rank_before_others_and_the_unusable_not_at_all() -> None:
     trials = told(*(proposed(f"000{number}") for number in range(6)))
     for name, loss in (("0000", 2.0), ("0001", 1.0), ("0002", 0.5), ("0003", 0.1), ("0004", math.inf)):
         trials.apply(evaluated(1, loss, name))
-    for kind, name in ((Completed, "0000"), (Completed, "0001"), (Paused, "0002"), (Diverged, "0003"), (Stopped, "0004")):
+    for kind, name in (
+        (Completed, "0000"),
+        (Completed, "0001"),
+        (Paused, "0002"),
+        (Diverged, "0003"),
+        (Stopped, "0004"),
+    ):
         trials.apply(kind(trial_id=name, at=0.0))
 
     assert [trial.trial_id for trial in ranked(trials.values())] == ["0001", "0000", "0002"]

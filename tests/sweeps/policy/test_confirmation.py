@@ -12,6 +12,7 @@ from sweeps.trials import Trials
 
 from ..examples import minimal
 
+
 def spec(**confirm: int) -> Spec:
     depths, trial = {"depth": {"values": [1, 2, 3, 4]}}, {"tokens": "20k", "width": 16, "heads": 1}
     return load.parse(minimal(confirm={"top": 2, "seeds": 3, **confirm}, parameters=depths, trial=trial))

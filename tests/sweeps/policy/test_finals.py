@@ -65,8 +65,12 @@ def test_where_nobody_runs_it_is_worth_a_try_however_little_is_left() -> None:
 def test_one_waits_while_others_are_on_the_way_to_its_rung() -> None:
     losses = {"a": {1: 1.0, 3: 0.9}, "b": {1: 2.0}, "c": {1: 3.0}}
 
-    assert finals(losses, running={"b": 1, "c": 1}, finalists=1).next({"b": 1, "c": 2}, left(1e9), all_begun=True) is None
-    assert finals(losses, running={"b": 3, "c": 3}, finalists=1).next({"b": 3, "c": 3}, left(1e9), all_begun=True) == "a"
+    assert (
+        finals(losses, running={"b": 1, "c": 1}, finalists=1).next({"b": 1, "c": 2}, left(1e9), all_begun=True) is None
+    )
+    assert (
+        finals(losses, running={"b": 3, "c": 3}, finalists=1).next({"b": 3, "c": 3}, left(1e9), all_begun=True) == "a"
+    )
 
 
 @pytest.mark.parametrize(("in_all", "count"), [(73.0, 3), (49.0, 2), (20.0, 1)])

@@ -31,7 +31,7 @@ def metrics(evaluation, val_loss=2.0):
     )
 
 def open_tracker(mode="auto"):
-    return Tracker.open(mode, sweep="demo", folder=Path("runs/demo"), project="tinystories")
+    return Tracker.open(mode, sweep="demo", folder=Path("runs/demo"), project="tinystories", token="abc123")
 
 def run_trial(tracker, trial_id, evaluations):
     tracker.start(trial_id, {"depth": 2}, evaluations[0] > 1)
@@ -314,7 +314,34 @@ def test_mistakes_of_the_caller_are_told_and_do_not_raise(tmp_path: Path) -> Non
     )
 
     assert "trial nobody has no open run" in problem
-    assert written(tmp_path)[0]["run_id"].endswith("-t-1-")
+    assert written(tmp_path)[0]["run_id"] == "demo-abc123-t-1-"
+
+
+def test_a_lost_folder_is_noticed_before_another_is_made(tmp_path: Path) -> None:
+    code = """
+        tracker = open_tracker("offline")
+        print(json.dumps(tracker.has_lost_runs))
+        run_trial(tracker, "t1", [1])
+        tracker.close()
+        """
+
+    assert [sweep(tmp_path, code) for _ in range(2)] == [True, False]
+    assert not Tracker.open("disabled", sweep="demo", folder=tmp_path, project="p", token="abc").has_lost_runs
+
+
+def test_online_nothing_is_restored_as_the_server_has_it(tmp_path: Path, server: WandbServer) -> None:
+    sweep(
+        tmp_path,
+        """
+        tracker = open_tracker()
+        tracker.restore("t1", {"depth": 2}, [metrics(1)], "completed", {})
+        tracker.close()
+        """,
+        WANDB_BASE_URL=server.url,
+        WANDB_API_KEY=KEY,
+    )
+
+    assert not server.runs
 
 
 @pytest.mark.parametrize("variables", [{}, {"WANDB_MODE": "disabled"}])
@@ -337,8 +364,8 @@ def test_disabled_never_imports_wandb(tmp_path: Path, variables: dict[str, str])
 
 def test_an_unknown_mode_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="wandb 'on' is not one of auto, online, offline, disabled"):
-        Tracker.open("on", sweep="demo", folder=tmp_path, project="p")  # type: ignore[arg-type]
+        Tracker.open("on", sweep="demo", folder=tmp_path, project="p", token="abc123")  # type: ignore[arg-type]
 
     monkeypatch.setenv("WANDB_MODE", "maybe")
     with pytest.raises(ValueError, match="WANDB_MODE 'maybe' is not one of"):
-        Tracker.open(sweep="demo", folder=tmp_path, project="p")
+        Tracker.open(sweep="demo", folder=tmp_path, project="p", token="abc123")

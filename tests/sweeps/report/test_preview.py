@@ -6,14 +6,15 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from sweeps.policy.stopping import expected_to_pass
-from sweeps.record.spending import Budget
-from sweeps.record.tables import RunFolder, write_results
+from sweeps.limits import Limits
+from sweeps.policy.stopping import expected_to_continue
+from sweeps.record.folder import RunFolder
 from sweeps.report import preview
 from sweeps.report.preview import Cost, parts
 from sweeps.spec import load
 from sweeps.spec.schema import Spec
 
+from ..driving import write_results
 from ..examples import RESULT, minimal
 
 COST = Cost(flops=1e12, tokens=9000, seconds=90)
@@ -30,7 +31,7 @@ def test_the_parts_are_the_stretches_between_rungs_and_the_confirmation() -> Non
 
     assert [part.name for part in found] == ["to evaluation 1", "to evaluation 3", "to evaluation 9", "confirm"]
     assert found[0].trials == 20
-    assert found[1].trials == pytest.approx(expected_to_pass(20, 3))
+    assert found[1].trials == pytest.approx(expected_to_continue(20, 3))
     assert found[1].cost.tokens == pytest.approx(found[1].trials * 2 / 9 * COST.tokens)
     assert (found[3].trials, found[3].cost.seconds) == (6, 6 * COST.seconds)
 
@@ -70,7 +71,7 @@ def test_the_speed_of_trials_that_have_run_is_taken(tmp_path: Path, monkeypatch:
     only = spec(run_cap=1, early_terminate=None, trial={"flops": 6e12})
     write_results(RunFolder(tmp_path / "runs/tiny").results, [replace(RESULT, flops=1.5e12, seconds=3.0)])
     console = Console(record=True, width=120)
-    preview.show(only, 300, console, price=Budget())
+    preview.show(only, 300, console, price=Limits())
 
     shown = console.export_text()
     assert "at 5.0e+11 FLOP/s: the mean of 1 trials in runs/tiny" in shown
@@ -82,7 +83,7 @@ def test_a_given_speed_and_price_make_the_cost(tmp_path: object, monkeypatch: py
     console = Console(record=True, width=120)
     one = {"depth": {"values": [1]}, "width": {"values": [16]}, "heads": {"values": [1]}}
     only = spec(run_cap=4, early_terminate=None, parameters=one)
-    preview.show(only, 300, console, price=Budget(cost_per_hour=2.0), tokens_per_second=1.0)
+    preview.show(only, 300, console, price=Limits(cost_per_hour=2.0), tokens_per_second=1.0)
 
     total = console.export_text().split("total")[1].split()
     assert total[:2] == ["4", "36k"]  # trials and tokens, so 36,000 seconds

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from sweeps.record.spending import Budget
+from sweeps.limits import Limits
 from sweeps.record.tables import Result
 from sweeps.report import result
 from sweeps.spec import load
@@ -14,9 +14,9 @@ from sweeps.spec import load
 from ..examples import RESULT, minimal
 
 
-def said(results: list[Result], price: Budget | None = None, **changes: Any) -> str:
+def said(results: list[Result], price: Limits | None = None, **changes: Any) -> str:
     console = Console(record=True, width=100)
-    result.show_ranking(load.parse(minimal(**changes)), results, console, price or Budget())
+    result.show_ranking(load.parse(minimal(**changes)), results, console, price or Limits())
     return console.export_text()
 
 
@@ -25,7 +25,7 @@ def test_the_leaderboard_has_gpu_hours_and_the_cost_if_there_is_a_price() -> Non
 
     assert "1.5 " in said([result])
     assert "cost" not in said([result])
-    assert "3.00" in said([result], Budget(cost_per_hour=2.0))
+    assert "3.00" in said([result], Limits(cost_per_hour=2.0))
 
 
 @pytest.mark.parametrize(
