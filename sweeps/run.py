@@ -202,7 +202,7 @@ def _replay(options: argparse.Namespace, spec: Spec, vocabulary: int, limits: Li
     table, clock, console = replay.read_table(options.replay, spec), Clock(), _console()
     if limits.limited and not all("seconds" in record.costs for record in table.records):
         raise ValueError(f"--replay {options.replay} has no seconds, so --hours, --gpu-hours and --budget mean nothing")
-    spec = replace(spec, run_cap=min(spec.run_cap, len(table.records)))
+    wanted, spec = spec.trials, replace(spec, run_cap=min(spec.run_cap, len(table.records)))
     sweep = Sweep(spec, None, vocab_size=vocabulary, limits=limits, clocks=clock.clocks)
     sweep.take_slots(options.workers, gpu_share=1.0)
     replay.play(sweep, table, workers=options.workers, clock=clock)
@@ -225,7 +225,7 @@ def _replay(options: argparse.Namespace, spec: Spec, vocabulary: int, limits: Li
         )
     if table.cut_short:
         console.print(f"Trials that ended early, as their record does: {table.cut_short}.")
-    if table.exhausted and len(results) < spec.trials:
+    if table.exhausted and len(results) < wanted:
         console.print("Every recorded run has been used.")
     return status
 

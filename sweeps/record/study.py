@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
@@ -19,6 +20,7 @@ from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
+from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from sweeps.events import Closed, Event, RunOpened, Spent
@@ -109,13 +111,13 @@ class StudyView:
         while (batch := self._batches.get()) is not None:
             try:
                 self._file.write(batch)
-            except (StorageInternalError, SQLAlchemyError, OSError) as error:
+            except Exception as error:  # Optuna's, SQLAlchemy's, the disk's
                 logger.warning("optuna.db is not kept: %s", error)
                 return
 
     def _frozen(self, trial: Trial) -> FrozenTrial:
         """A trial as Optuna sees it."""
-        closed = trial.state == "paused" and self._trials.closed_at > 0
+        closed = trial.state == "paused" and self._trials.closed_at >= self._spec.trials
         state = TrialState.PRUNED if closed else STATES[trial.state]
         row = self._rows.row(trial)
         params = {name: trial.trained[name] for name in self._distributions}
@@ -180,7 +182,7 @@ class _StudyFile:
     def _open(self) -> None:
         try:
             self._connect()
-        except (StorageInternalError, SQLAlchemyError):  # not a database, or of another version
+        except (StorageInternalError, SQLAlchemyError, RuntimeError):  # not a database, or of another version
             self._path.unlink()
             self._connect()
 
@@ -205,27 +207,38 @@ class _StudyFile:
 
     def _update(self, old: FrozenTrial, new: FrozenTrial) -> None:
         assert self._storage is not None
-        if old.state.is_finished():
+        if _said(old) == _said(new):
             return
         trial = self._storage.get_trial_id_from_study_id_trial_number(self._study, old.number)
+        if old.state.is_finished():
+            self._reopen(trial)
         for step, value in new.intermediate_values.items():
             if step not in old.intermediate_values:
                 self._storage.set_trial_intermediate_value(trial, step, value)
         for name, value in new.user_attrs.items():
             if old.user_attrs.get(name) != value:
                 self._storage.set_trial_user_attr(trial, name, value)
-        if new.state != old.state:
+        if new.state.is_finished():
             self._storage.set_trial_state_values(trial, new.state, new.values)
         self._known[old.number] = self._storage.get_trial(trial)
+
+    def _reopen(self, trial: int) -> None:
+        """Let an ended trial be changed, for which Optuna has no way: one that is promoted after its search was closed,
+        or whose checkpoint is deleted.
+        """
+        assert self._storage is not None
+        with self._storage.engine.begin() as connection:
+            connection.execute(text("UPDATE trials SET state = 'RUNNING' WHERE trial_id = :trial"), {"trial": trial})
+
+
+def _said(trial: FrozenTrial) -> tuple[Any, ...]:
+    """What the file says of a trial, but for what cannot change."""
+    return trial.state, trial.values, trial.intermediate_values, trial.user_attrs
 
 
 def _can_become(old: FrozenTrial, new: FrozenTrial) -> bool:
     same = old.user_attrs.get("trial_id") == new.user_attrs["trial_id"] and old.params == new.params
-    steps = old.intermediate_values.items() <= new.intermediate_values.items()
-    if not old.state.is_finished():
-        return same and steps
-    ended = (old.state, old.values, old.intermediate_values, old.user_attrs)
-    return same and ended == (new.state, new.values, new.intermediate_values, new.user_attrs)
+    return same and old.intermediate_values.items() <= new.intermediate_values.items()
 
 
 def _distribution(parameter: Choice | Range) -> BaseDistribution:

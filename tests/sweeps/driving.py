@@ -1,6 +1,7 @@
 """Sweeps without Ray: driven by hand, a report at a time, or by a simulated machine on made-up curves."""
 
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from sqlalchemy import URL
 
 from sweeps import showing
 from sweeps.limits import Limits
-from sweeps.machines.simulated import Answer, Clock, Curve, Machine, metrics_of
+from sweeps.machines.simulated import Answer, Clock, Curve, Machine
 from sweeps.policy.verdicts import Resume, Verdict
 from sweeps.record.folder import RunFolder
 from sweeps.record.tables import COLUMNS, Result, line, result_line
@@ -104,6 +105,24 @@ def train_to_its_end(sweep: Sweep, trial: Trial, loss: float) -> None:
     assert report(sweep, trial, sweep.spec.evaluations, loss) is Verdict.COMPLETE
 
 
+def work(sweep: Sweep, loss: Callable[[Trial, int], float], clock: Clock | None = None) -> list[str]:
+    """One slot trains whatever is next, a second an evaluation, until there is nothing; the trials in their order.
+
+    Args:
+        loss: of a trial, and of how many the slot has taken.
+    """
+    order = []
+    while isinstance(decision := sweep.next(), Resume):
+        order.append(decision.trial_id)
+        trial, verdict = sweep.trials[decision.trial_id], Verdict.CONTINUE
+        while verdict is Verdict.CONTINUE:
+            if clock:
+                clock.now += 1
+            evaluation = trial.evaluation + 1
+            verdict = report(sweep, trial, evaluation, loss(trial, len(order)))
+    return order
+
+
 class Flat:
     """A curve of a single loss, a second an evaluation."""
 
@@ -116,21 +135,27 @@ class Flat:
 
     def metrics(self, evaluation: int, before: Metrics | None) -> Metrics | None:
         """See `simulated.Curve`."""
-        return metrics_of(
-            self.loss, evaluation=evaluation, before=before, tokens=1000 * evaluation, flops=1e9, seconds=evaluation
-        )
+        return metrics(evaluation, self.loss, diverged=not math.isfinite(self.loss))
 
 
-def simulate(sweep: Sweep, clock: Clock, answer: Answer | None = None, *, workers: int = 1) -> Sweep:
-    """Run a sweep to its end; unless told otherwise, the deeper and wider models are the better ones."""
+def simulate(
+    sweep: Sweep,
+    clock: Clock,
+    answer: Answer | None = None,
+    *,
+    workers: int = 1,
+    until: Callable[[], bool] = lambda: False,
+) -> Sweep:
+    """Run a sweep to its end, or until it is killed; unless told otherwise, the deeper and wider the better."""
 
     def by_size(trial: Trial) -> Curve:
         config = sweep.rows.config(trial)
         return Flat(5 / config.depth + 1 / config.width + config.heads / 100)
 
     sweep.take_slots(workers, gpu_share=1.0)
-    Machine(sweep, clock, workers=workers, answer=answer or by_size).run()
-    sweep.settle()
+    Machine(sweep, clock, workers=workers, answer=answer or by_size).run(until)
+    if not sweep.trials.running:
+        sweep.settle()
     return sweep
 
 

@@ -6,16 +6,18 @@ import math
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from sweeps.machines.replay import Clock, Table, play, read_table
-from sweeps.policy.search import Search
-from sweeps.record.spending import Budget
-from sweeps.record.tables import Result, RunFolder
-from sweeps.record.tracking import Tracker
+from sweeps.limits import Limits
+from sweeps.machines.replay import Table, play, read_table
+from sweeps.machines.simulated import Clock
+from sweeps.record.folder import RunFolder
+from sweeps.record.tables import Result
 from sweeps.run import main
 from sweeps.spec import load
 from sweeps.spec.schema import Spec
@@ -69,22 +71,27 @@ def replayed(
 ) -> tuple[Sweep, Table, Clock]:
     sweep_spec, clock = spec(**changes), Clock()
     recorded = read_table(write(folder / "table.csv.gz", table), sweep_spec)
+    (folder / "run").mkdir()
+    sweep_spec = replace(sweep_spec, run_cap=min(sweep_spec.run_cap, len(recorded.records)))
     sweep = Sweep(
         sweep_spec,
-        RunFolder(folder),
+        RunFolder(folder / "run"),
         vocab_size=300,
-        tracker=Tracker.open("disabled", sweep="tiny", folder=folder, project="test"),
         checkpoints=str(folder),
-        budget=Budget(hours=hours),
-        search=Search(sweep_spec),
-        clock=clock,
+        limits=Limits(hours=hours),
+        clocks=clock.clocks,
     )
+    sweep.take_slots(workers, gpu_share=1.0)
     play(sweep, recorded, workers=workers, clock=clock)
     return sweep, recorded, clock
 
 
+def results(sweep: Sweep) -> list[Result]:
+    return sweep.rows.table(sweep.trials)
+
+
 def by_depth(sweep: Sweep) -> dict[int, Result]:
-    return {result.depth: result for result in sweep.results.values()}
+    return {result.depth: result for result in results(sweep)}
 
 
 def test_every_trial_gets_its_recorded_losses_and_ends(tmp_path: Path) -> None:
@@ -93,8 +100,8 @@ def test_every_trial_gets_its_recorded_losses_and_ends(tmp_path: Path) -> None:
     assert {depth: result.val_loss for depth, result in by_depth(sweep).items()} == pytest.approx(
         {1: 1.9, 2: 1.8, 3: 1.7, 4: 1.6}
     )
-    assert {result.status for result in sweep.results.values()} == {"completed"}
-    assert (table.inexact, table.exhausted, sweep.running) == (0, True, {})
+    assert {result.status for result in results(sweep)} == {"completed"}
+    assert (table.inexact, table.exhausted, sweep.trials.running) == (0, True, [])
     assert clock.now == pytest.approx(16)
 
 
@@ -118,14 +125,14 @@ def test_the_same_replay_twice_is_the_same(tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     first, second = (replayed(tmp_path / name, GRID, workers=2)[0] for name in "ab")
 
-    assert list(first.results.values()) == list(second.results.values())
+    assert results(first) == results(second)
 
 
 def test_a_diverged_record_is_never_promoted(tmp_path: Path) -> None:
     table = [*rows(1, [2.0, 1.5, 1.0, 0.5]), *rows(2, [math.nan])]
-    results = by_depth(replayed(tmp_path, table, parameters={"depth": {"values": [1, 2]}})[0])
+    found = by_depth(replayed(tmp_path, table, parameters={"depth": {"values": [1, 2]}})[0])
 
-    assert (results[1].status, results[2].status) == ("completed", "diverged")
+    assert (found[1].status, found[2].status) == ("completed", "diverged")
 
 
 def test_a_record_that_diverged_before_the_next_evaluation_is_diverged(tmp_path: Path) -> None:
@@ -147,8 +154,8 @@ def test_a_record_that_begins_behind_the_first_rung_passes_it_and_is_counted(tmp
     table = [row for row in GRID if row["tokens"] > 100]
     sweep, recorded, _ = replayed(tmp_path, table, early_terminate=screening(1))
 
-    assert recorded.late == len(sweep.results) == 4
-    assert {result.status for result in sweep.results.values()} == {"completed"}
+    assert recorded.late == len(results(sweep)) == 4
+    assert {result.status for result in results(sweep)} == {"completed"}
 
 
 def test_a_trial_ends_where_its_record_does(tmp_path: Path) -> None:
@@ -170,7 +177,7 @@ def test_a_cost_between_two_evaluations_is_interpolated_and_one_before_the_first
     assert record.at("tokens", 50) is None
 
 
-def test_finalists_go_on_where_they_were(tmp_path: Path) -> None:
+def test_finalists_are_promoted_from_where_they_are(tmp_path: Path) -> None:
     """Four trials of a second to the rung each, then three seconds more of the best two, side by side."""
     sweep, table, clock = replayed(tmp_path, GRID, workers=2, early_terminate=screening(2), run_cap=4)
 
@@ -180,7 +187,7 @@ def test_finalists_go_on_where_they_were(tmp_path: Path) -> None:
         3: "completed",
         4: "completed",
     }
-    assert (clock.now, table.inexact, sweep.left) == (pytest.approx(2 + 3), 0, 0)
+    assert (clock.now, table.inexact, sweep.policy.left) == (pytest.approx(2 + 3), 0, 0)
 
 
 def test_a_finalist_whose_record_ends_is_not_asked_for_again(tmp_path: Path) -> None:
@@ -199,18 +206,23 @@ def test_no_more_trials_begin_than_there_are_records(tmp_path: Path) -> None:
     sweep, _, _ = replayed(tmp_path, table, run_cap=4, early_terminate=screening(1))
 
     assert [result.status for result in by_depth(sweep).values()].count("completed") == 1
-    assert len(sweep.results) == 2
+    assert len(results(sweep)) == 2
 
 
 def test_hours_are_those_of_the_virtual_clock(tmp_path: Path) -> None:
     sweep, _, clock = replayed(tmp_path, GRID, hours=5 / 3600, early_terminate=None)
 
-    assert (len(sweep.results), clock.now) == (1, pytest.approx(5))
+    assert (len(results(sweep)), clock.now) == (1, pytest.approx(5))
 
 
 def test_a_sweeps_own_folder_and_other_names_can_be_replayed(tmp_path: Path) -> None:
     original = replayed(tmp_path, GRID, early_terminate=None)[0]
-    again = read_table(tmp_path, original.spec)
+    raw = minimal(
+        parameters={"depth": {"values": [1, 2, 3, 4]}},
+        trial={"tokens": 400, "evaluations": 4, "width": 16, "heads": 1, "context": 10, "batch_size": 1},
+    )
+    RunFolder(tmp_path / "run").spec.write_text(yaml.safe_dump(raw), encoding="utf-8")
+    again = read_table(tmp_path / "run", original.spec)
     assert {record.parameters["depth"] for record in again.records} == {1, 2, 3, 4}
 
     renamed = [{"n_layers" if key == "depth" else key: value for key, value in row.items()} for row in GRID]

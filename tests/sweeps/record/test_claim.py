@@ -1,4 +1,4 @@
-"""A sweep goes on in its folder on other hardware, unless that changes what its trials are compared by."""
+"""A sweep is resumed in its folder on other hardware, unless that changes what its trials are compared by."""
 
 from pathlib import Path
 
@@ -6,10 +6,12 @@ import pytest
 import yaml
 
 from sweeps.record import claim
-from sweeps.record.tables import RunFolder
+from sweeps.record.folder import RunFolder
+from sweeps.record.journal import Journal
 from sweeps.spec import load
 
-from ..examples import minimal
+from ..driving import write_results
+from ..examples import RESULT, minimal
 
 HARDWARE = [{"cpus_per_trial": 2}, {"trials_per_gpu": 2}]
 
@@ -17,18 +19,19 @@ HARDWARE = [{"cpus_per_trial": 2}, {"trials_per_gpu": 2}]
 def begun(root: Path, budget: dict[str, str]) -> RunFolder:
     folder = RunFolder(root)
     folder.spec.write_text(yaml.safe_dump(minimal(trial=budget)), encoding="utf-8")
+    assert list(Journal(folder.journal).open()) == []
     return folder
 
 
 @pytest.mark.parametrize("change", HARDWARE)
-def test_a_sweep_by_tokens_goes_on_with_another_share_of_the_machine(tmp_path: Path, change: dict[str, int]) -> None:
+def test_a_sweep_by_tokens_is_resumed_with_another_share_of_the_machine(tmp_path: Path, change: dict[str, int]) -> None:
     budget = {"tokens": "20k"}
 
     claim.check_spec(begun(tmp_path, budget), load.parse(minimal(trial=budget, **change)))
 
 
 @pytest.mark.parametrize("change", HARDWARE)
-def test_a_sweep_by_seconds_does_not(tmp_path: Path, change: dict[str, int]) -> None:
+def test_a_sweep_by_seconds_is_not(tmp_path: Path, change: dict[str, int]) -> None:
     budget = {"seconds": "60"}
 
     with pytest.raises(ValueError, match=f"holds another sweep: {next(iter(change))} is"):
@@ -36,7 +39,7 @@ def test_a_sweep_by_seconds_does_not(tmp_path: Path, change: dict[str, int]) -> 
 
 
 def test_a_sweep_of_another_version_is_told_as_that(tmp_path: Path) -> None:
-    folder = RunFolder(tmp_path)
+    folder = begun(tmp_path, {"tokens": "20k"})
     folder.spec.write_text(yaml.safe_dump(minimal(early_terminate={"type": "of old"})), encoding="utf-8")
 
     with pytest.raises(ValueError, match=r"holds a sweep of another version .*'of old'.*; give another --name"):
@@ -61,3 +64,33 @@ def test_what_differs_is_told_in_words(tmp_path: Path) -> None:
         claim.check_spec(folder, load.parse(other))
     assert "trial.tokens is 20,000 there and 40,000 here" in str(caught.value)
     assert not any(python in str(caught.value) for python in ("(", "{", "="))
+
+
+@pytest.mark.parametrize("left", ["results.csv", "optuna.db"])
+def test_a_run_folder_of_version_0_1_is_refused_in_one_line(tmp_path: Path, left: str) -> None:
+    folder = RunFolder(tmp_path)
+    folder.spec.write_text(yaml.safe_dump(minimal()), encoding="utf-8")
+    write_results(tmp_path / left, [RESULT])
+
+    with pytest.raises(ValueError, match=r"version 0\.1, .* no journal\.jsonl; .*, or give another --name$") as refused:
+        claim.check_spec(folder, load.parse(minimal()))
+    assert "\n" not in str(refused.value)
+    assert str(folder.root) in str(refused.value)
+
+
+def test_a_kill_before_the_journal_was_begun_is_no_other_version(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.spec.write_text(yaml.safe_dump(minimal()), encoding="utf-8")
+
+    claim.check_spec(folder, load.parse(minimal()))
+    with pytest.raises(ValueError, match="holds another sweep: run_cap|holds another sweep: trial"):
+        claim.check_spec(folder, load.parse(minimal(trial={"tokens": "90k"})))
+
+
+def test_a_failed_start_leaves_no_folder_behind(tmp_path: Path) -> None:
+    root = tmp_path / "runs/tiny"
+    with pytest.raises(ValueError, match="why"), claim.removed_on_error(root):
+        (root / "checkpoints").mkdir(parents=True)
+        raise ValueError("why")
+
+    assert list(tmp_path.iterdir()) == []

@@ -1,26 +1,26 @@
-"""Budgets: what counts, what does not, and over all runs of a sweep."""
+"""What a sweep has taken: what counts, what does not, and over all its runs."""
 
 from pathlib import Path
 
 import pytest
 
-from sweeps.record.spending import Budget, Meter
+from sweeps.events import Spent
+from sweeps.limits import Limits
+from sweeps.machines.simulated import Clock
+from sweeps.record.spending import UPDATE_SECONDS, Meter
+
+from ..driving import begin, open_sweep, report
 
 
-class Clock:
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-def meter(folder: Path, clock: Clock, gpu_share: float = 1.0, **limits: float) -> Meter:
-    return Meter(Budget(**limits), folder / "spent.json", gpu_share=gpu_share, clock=clock)
+def meter(clock: Clock, gpu_share: float = 1.0, earlier: Spent | None = None, **limits: float) -> Meter:
+    count = Meter(Limits(**limits), earlier=earlier, clock=clock)
+    count.start(gpu_share)
+    return count
 
 
-def test_gpu_hours_are_those_that_trials_hold(tmp_path: Path) -> None:
-    clock = Clock()
-    count = meter(tmp_path, clock, gpu_share=0.5)
+def test_gpu_hours_are_those_that_trials_hold() -> None:
+    clock = Clock(100.0)
+    count = meter(clock, gpu_share=0.5)
     clock.now += 3600
     count.begin("a")
     clock.now += 3600
@@ -32,18 +32,29 @@ def test_gpu_hours_are_those_that_trials_hold(tmp_path: Path) -> None:
     assert count.seconds == pytest.approx(3 * 3600)
 
 
-def test_a_later_run_goes_on_counting_and_time_in_between_is_free(tmp_path: Path) -> None:
+def test_time_counts_from_when_trials_may_begin() -> None:
     clock = Clock()
-    first = meter(tmp_path, clock)
+    count = Meter(Limits(), clock=clock)
+    clock.now += 100
+    count.start(1.0)
+    clock.now += 1
+
+    assert count.seconds == pytest.approx(1)
+
+
+def test_a_later_run_counts_on_and_time_in_between_is_free() -> None:
+    clock = Clock()
+    first = meter(clock)
     first.begin("a")
     clock.now += 1800
-    first.save()
+    noted = first.note(at=5.0)
     clock.now += 1e6
-    second = meter(tmp_path, clock, hours=1, gpu_hours=1)
+    second = meter(clock, earlier=noted, hours=1, gpu_hours=1)
     second.begin("a")
     assert second.used_up is None
     clock.now += 1800
 
+    assert noted == Spent(at=5.0, seconds=1800.0, gpu_seconds=1800.0)
     assert second.used_up == "--hours 1"
     assert second.gpu_hours == pytest.approx(1.0)
 
@@ -51,35 +62,22 @@ def test_a_later_run_goes_on_counting_and_time_in_between_is_free(tmp_path: Path
 @pytest.mark.parametrize(
     ("limits", "option"),
     [
+        ({"hours": 1.0}, "--hours 1"),
+        ({"hours": 1.01}, None),
         ({"gpu_hours": 2.0}, "--gpu-hours 2"),
         ({"money": 5.0, "cost_per_hour": 2.5}, "--budget 5"),
         ({"money": 5.01, "cost_per_hour": 2.5}, None),
         ({"cost_per_hour": 2.5}, None),
     ],
 )
-def test_each_budget_ends_the_sweep(tmp_path: Path, limits: dict[str, float], option: str | None) -> None:
+def test_each_limit_ends_the_sweep(limits: dict[str, float], option: str | None) -> None:
     clock = Clock()
-    count = meter(tmp_path, clock, gpu_share=2.0, **limits)
+    count = meter(clock, gpu_share=2.0, **limits)
     count.begin("a")
     clock.now += 3600
 
     assert count.used_up == option
-
-
-def test_a_kill_forgets_seconds_and_no_more(tmp_path: Path) -> None:
-    clock = Clock()
-    killed = meter(tmp_path, clock)
-    killed.begin("a")
-    for _ in range(100):
-        clock.now += 7
-        killed.update()
-
-    assert meter(tmp_path, clock).gpu_hours == pytest.approx(700 / 3600, abs=10 / 3600)
-
-
-def test_money_needs_a_price() -> None:
-    with pytest.raises(ValueError, match=r"^--budget 5 needs --cost-per-hour"):
-        Budget(money=5)
+    assert count.left(slots=1).used_up == (option is not None)
 
 
 @pytest.mark.parametrize(
@@ -93,36 +91,47 @@ def test_money_needs_a_price() -> None:
         ({"hours": 1.99}, 4, False),  # each still takes its hour
         ({"gpu_hours": 1.01}, 2, True),  # of half a GPU each
         ({"gpu_hours": 0.99}, 2, False),
-        ({"hours": 3.01}, 2, True),
         ({"money": 2.01, "cost_per_hour": 2.0}, 1, True),
         ({"money": 1.99, "cost_per_hour": 2.0}, 1, False),
     ],
 )
-def test_what_is_left_lasts_for_some_work_or_not(
-    tmp_path: Path, limits: dict[str, float], slots: int, lasts: bool
-) -> None:
+def test_what_is_left_lasts_for_some_work_or_not(limits: dict[str, float], slots: int, lasts: bool) -> None:
     clock = Clock()
-    count = meter(tmp_path, clock, gpu_share=0.5, **limits)
+    count = meter(clock, gpu_share=0.5, **limits)
     clock.now += 3600
 
-    assert count.lasts([3600, 3600], slots=slots) == lasts
+    assert count.left(slots).lasts([3600, 3600]) == lasts
 
 
-def test_phases_follow_each_other_and_trials_do_not_share_slots(tmp_path: Path) -> None:
-    """Three hours of work on two slots take two, as no trial runs on both."""
-    count = meter(tmp_path, Clock(), hours=2.5)
-
-    assert count.lasts([3600] * 3, slots=2)
-    assert not count.lasts([3600], [3600] * 3, slots=2)
-    assert count.lasts([1000], [3600] * 3, slots=2)
-    assert count.lasts([], slots=2)
-
-
-def test_a_share_is_one_of_the_whole_budget(tmp_path: Path) -> None:
+def test_one_that_an_earlier_run_left_without_an_end_has_taken_nothing_here() -> None:
     clock = Clock()
-    count = meter(tmp_path, clock, hours=4)
-    clock.now += 3 * 3600
+    count = meter(clock)
+    clock.now += 10
+    count.end("a")
 
-    assert not count.lasts([7000], slots=1)
-    assert count.lasts([7000], slots=1, share=0.5)
-    assert not count.lasts([7300], slots=1, share=0.5)
+    assert count.gpu_seconds == 0
+
+
+def test_the_count_is_due_again_after_a_while() -> None:
+    clock = Clock()
+    count = meter(clock)
+    clock.now += UPDATE_SECONDS - 1
+    assert not count.is_due
+    clock.now += 1
+    assert count.is_due
+    count.note(at=0.0)
+    assert not count.is_due
+
+
+def test_a_killed_run_forgets_seconds_and_no_more(tmp_path: Path) -> None:
+    """Whether its trials end or train on and on."""
+    clock = Clock()
+    killed = open_sweep(tmp_path, clock=clock, early_terminate=None, trial={"tokens": "200k", "evaluations": 100})
+    trial = begin(killed)
+    for evaluation in range(1, 100):
+        clock.now += 7
+        report(killed, trial, evaluation, 2.0)
+
+    resumed = open_sweep(tmp_path, clock=clock, early_terminate=None, trial={"tokens": "200k", "evaluations": 100})
+    assert resumed.meter.gpu_seconds == pytest.approx(693, abs=UPDATE_SECONDS + 7)
+    assert resumed.meter.seconds == pytest.approx(693, abs=UPDATE_SECONDS + 7)

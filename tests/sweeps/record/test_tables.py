@@ -1,24 +1,26 @@
-"""Rows go to disk whole and come back the same; a crash leaves nothing that cannot be read."""
+"""Rows go to a file and come back the same; what is torn or foreign is not taken for rows."""
 
 import math
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from sweeps.record.tables import (
-    Curves,
-    RunFolder,
-    append_result,
-    drop_torn_row,
+    COLUMNS,
+    CURVE_COLUMNS,
+    confirming_groups,
+    curve_line,
+    line,
+    mean_loss,
     ranked,
     read_curves,
     read_results,
-    write_results,
+    result_line,
+    second_objective,
 )
 
+from ..driving import write_results
 from ..examples import METRICS, RESULT
 
 
@@ -29,23 +31,24 @@ def test_results_come_back_as_they_were_written(tmp_path: Path) -> None:
     assert read_results(tmp_path / "results.csv") == [RESULT, failed]
 
 
-def test_appended_results_come_back_behind_those_that_were_there(tmp_path: Path) -> None:
-    failed = replace(RESULT, trial_id="0001", status="failed", error='a "quoted", thing', checkpoint="")
-    for result in (RESULT, failed):
-        append_result(tmp_path / "results.csv", result)
+def test_other_searched_parameters_come_back_with_their_types(tmp_path: Path) -> None:
+    searched = {"batch_size": 8, "beta2": 0.95, "scale_learning_rate": True, "dtype": "float32"}
+    write_results(tmp_path / "results.csv", [replace(RESULT, searched=searched)])
 
-    assert read_results(tmp_path / "results.csv") == [RESULT, failed]
+    (row,) = read_results(tmp_path / "results.csv")
+    assert row.searched == searched
+    assert row.identity == (*RESULT.identity, *searched.values())
+    header = (tmp_path / "results.csv").read_text(encoding="utf-8").splitlines()[0]
+    assert header == ",".join([*COLUMNS, *searched])
 
 
-def test_a_result_torn_by_a_crash_is_not_read_and_can_be_cut_off(tmp_path: Path) -> None:
+def test_a_result_torn_by_a_crash_is_not_read(tmp_path: Path) -> None:
     file = tmp_path / "results.csv"
-    append_result(file, RESULT)
+    write_results(file, [RESULT])
     whole = file.read_bytes()
     file.write_bytes(whole + whole[-40:-1])
-    assert read_results(file) == [RESULT]
 
-    drop_torn_row(file)
-    assert file.read_bytes() == whole
+    assert read_results(file) == [RESULT]
 
 
 def test_a_trial_without_a_loss_has_empty_cells(tmp_path: Path) -> None:
@@ -84,29 +87,29 @@ def test_full_trials_rank_before_stopped_ones_and_the_rest_not_at_all() -> None:
     assert [result.trial_id for result in ranked([stopped, worse, RESULT, *others])] == ["0000", "2", "1"]
 
 
+def test_confirming_trials_are_grouped_by_all_that_was_searched() -> None:
+    rows = [
+        replace(RESULT, trial_id=str(number), stage="confirm", seed=number, searched={"batch_size": size})
+        for number, size in enumerate((8, 16, 8))
+    ]
+    groups = confirming_groups([RESULT, *rows])
+
+    assert [[row.trial_id for row in group] for group in groups.values()] == [["0", "2"], ["1"]]
+    assert mean_loss(rows) == pytest.approx(RESULT.best_val_loss)
+    assert mean_loss([*rows, replace(rows[0], status="diverged")]) == math.inf
+
+
+def test_the_second_objective_is_in_the_row() -> None:
+    assert (second_objective(RESULT, "parameters"), second_objective(RESULT, "flops")) == (1000, 1.5e12)
+
+
 def test_curves_are_read_back_by_trial(tmp_path: Path) -> None:
-    curves = Curves(tmp_path / "curves.csv")
     later = replace(METRICS, evaluation=2, val_loss=math.inf, diverged=True)
-    curves.append("0000", METRICS)
-    curves.append("0001", METRICS)
-    Curves(tmp_path / "curves.csv").append("0000", later)
+    lines = [line(CURVE_COLUMNS), curve_line("0000", METRICS), curve_line("0001", METRICS), curve_line("0000", later)]
+    (tmp_path / "curves.csv").write_text("".join(lines) + "0000,2,20,20", encoding="utf-8")
 
     assert read_curves(tmp_path / "curves.csv") == {"0000": [METRICS, later], "0001": [METRICS]}
 
 
-def test_a_row_torn_by_a_crash_is_dropped(tmp_path: Path) -> None:
-    Curves(tmp_path / "curves.csv").append("0000", METRICS)
-    with open(tmp_path / "curves.csv", "a", encoding="utf-8") as file:
-        file.write("0000,2,20,20")
-    Curves(tmp_path / "curves.csv").append("0001", METRICS)
-
-    assert read_curves(tmp_path / "curves.csv") == {"0000": [METRICS], "0001": [METRICS]}
-
-
-def test_a_run_folder_belongs_to_one_process(tmp_path: Path) -> None:
-    imports = "from pathlib import Path; from sweeps.record.tables import RunFolder"
-    code = f"{imports}; RunFolder(Path({str(tmp_path)!r})).locked()"
-    with RunFolder(tmp_path).locked():
-        other = subprocess.run([sys.executable, "-c", f"{code}.__enter__()"], capture_output=True, text=True)
-
-    assert "another process is running this sweep" in other.stderr
+def test_a_row_is_one_line_whatever_its_error_says() -> None:
+    assert result_line(replace(RESULT, error='a "quoted", thing')).count("\n") == 1

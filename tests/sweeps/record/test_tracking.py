@@ -315,7 +315,34 @@ def test_mistakes_of_the_caller_are_told_and_do_not_raise(tmp_path: Path) -> Non
     )
 
     assert "trial nobody has no open run" in problem
-    assert written(tmp_path)[0]["run_id"].endswith("-t-1-")
+    assert written(tmp_path)[0]["run_id"] == "demo-abc123-t-1-"
+
+
+def test_a_lost_folder_is_noticed_before_another_is_made(tmp_path: Path) -> None:
+    code = """
+        tracker = open_tracker("offline")
+        print(json.dumps(tracker.has_lost_runs))
+        run_trial(tracker, "t1", [1])
+        tracker.close()
+        """
+
+    assert [sweep(tmp_path, code) for _ in range(2)] == [True, False]
+    assert not Tracker.open("disabled", sweep="demo", folder=tmp_path, project="p", token="abc").has_lost_runs
+
+
+def test_online_nothing_is_restored_as_the_server_has_it(tmp_path: Path, server: WandbServer) -> None:
+    sweep(
+        tmp_path,
+        """
+        tracker = open_tracker()
+        tracker.restore("t1", {"depth": 2}, [metrics(1)], "completed", {})
+        tracker.close()
+        """,
+        WANDB_BASE_URL=server.url,
+        WANDB_API_KEY=KEY,
+    )
+
+    assert not server.runs
 
 
 @pytest.mark.parametrize("variables", [{}, {"WANDB_MODE": "disabled"}])
