@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from optuna.trial import FrozenTrial
 
 from sweeps.events import Spent
 from sweeps.limits import Limits
@@ -35,6 +36,11 @@ def simulated(root: Path, clock: Clock, limits: Limits | None, changes: dict[str
     return sweep
 
 
+def shown(trial: FrozenTrial) -> tuple[Any, ...]:
+    """What a tool of Optuna sees of a trial."""
+    return trial.number, trial.state, trial.values, trial.params, trial.intermediate_values, trial.user_attrs
+
+
 @pytest.mark.parametrize("gpu_hours", [None, 20 / 3600])
 @pytest.mark.parametrize("rule", RULES)
 def test_a_deleted_file_is_made_again_equal(tmp_path: Path, rule: str, gpu_hours: float | None) -> None:
@@ -50,9 +56,7 @@ def test_a_deleted_file_is_made_again_equal(tmp_path: Path, rule: str, gpu_hours
     for name in names:
         again = content(folder, name)
         if name == "study":
-            assert [(one.number, one.state, one.values, one.params, one.intermediate_values, one.user_attrs) for one in again] == [
-                (one.number, one.state, one.values, one.params, one.intermediate_values, one.user_attrs) for one in before[name]
-            ]  # fmt: skip
+            assert list(map(shown, again)) == list(map(shown, before[name]))
         else:
             assert again == before[name], name
 
