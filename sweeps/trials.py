@@ -97,7 +97,7 @@ class Trial:
 
     @property
     def best_loss(self) -> float:
-        """Its lowest validation loss; infinite before the first evaluation. [nat/token]"""
+        """What it is ranked by, see `Metrics.best_val_loss`; infinite before the first evaluation. [nat/token]"""
         return self.metrics.best_val_loss if self.metrics else math.inf
 
     @property
@@ -107,7 +107,7 @@ class Trial:
 
     @property
     def rank(self) -> tuple[bool, float]:
-        """Smaller is better: full trials before others, as losses at unequal budgets do not compare."""
+        """Smaller is better: full trials before others, as losses at unequal budgets or on unequal text do not compare."""
         return self.state != "completed", self.best_loss
 
 

@@ -108,6 +108,7 @@ def metrics_of(
     *,
     evaluation: int,
     before: Metrics | None,
+    last: bool = False,
     metric: str = "val_loss",
     tokens: float = 0.0,
     flops: float = math.nan,
@@ -118,7 +119,9 @@ def metrics_of(
     Args:
         loss: of the metric; one that is not finite says that the trial diverged.
         before: the evaluation before, if there was one.
+        last: whether the trial's budget is spent, so that it is ranked by this evaluation.
     """
+    earlier = before.best_val_loss if before else math.inf
     return Metrics(
         evaluation=evaluation,
         step=0,
@@ -130,7 +133,7 @@ def metrics_of(
         val_loss_se=math.nan,
         sample_loss=loss,
         val_bpb=loss if metric == "val_bpb" else math.nan,
-        best_val_loss=min(before.best_val_loss if before else math.inf, loss),
+        best_val_loss=loss if last and math.isfinite(loss) else min(earlier, loss),
         learning_rate=math.nan,
         tokens_per_second=math.nan,
         diverged=not math.isfinite(loss),
