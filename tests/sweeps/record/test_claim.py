@@ -1,12 +1,13 @@
 """A sweep goes on in its folder on other hardware, unless that changes what its trials are compared by."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import yaml
 
 from sweeps.record import claim
-from sweeps.record.tables import RunFolder
+from sweeps.record.folder import RunFolder
 from sweeps.spec import load
 
 from ..examples import minimal
@@ -61,3 +62,26 @@ def test_what_differs_is_told_in_words(tmp_path: Path) -> None:
         claim.check_spec(folder, load.parse(other))
     assert "trial.tokens is 20,000 there and 40,000 here" in str(caught.value)
     assert not any(python in str(caught.value) for python in ("(", "{", "="))
+
+
+def fail_to_start(root: Path, *, meanwhile: Path | None = None) -> None:
+    with suppress(ValueError), claim.removed_on_error(root):
+        root.mkdir(parents=True)
+        (root / "sweep.log").write_text("", encoding="utf-8")
+        if meanwhile:
+            meanwhile.mkdir()
+        raise ValueError("it cannot")
+
+
+def test_a_start_that_fails_leaves_no_folder(tmp_path: Path) -> None:
+    fail_to_start(tmp_path / "runs/a")
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_start_that_fails_leaves_the_folders_of_other_sweeps(tmp_path: Path) -> None:
+    (tmp_path / "before").mkdir()
+    fail_to_start(tmp_path / "before/a")
+    fail_to_start(tmp_path / "runs/a", meanwhile=tmp_path / "runs/b")
+
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")) == ["before", "runs", "runs/b"]
