@@ -7,19 +7,17 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
 import torch
 import yaml
 
+from tinystories import terminal
+
 if __name__ == "__main__":
     # wandb[sweeps] comes with a package of this name; Ray's workers would find it even where this file does not.
-    found = PathFinder.find_spec("sweeps", sys.path[1:])
-    if found and found.origin and not Path(found.origin).parent.samefile(Path(__file__).parent):
-        print(f"error: {found.origin} is another package named sweeps, found before this one", file=sys.stderr)
-        sys.exit(2)
+    terminal.require_own_package(Path(__file__).parent)
 
 from sweeps.machines import signals
 from sweeps.record.claim import require_journal
@@ -29,7 +27,7 @@ from sweeps.record.rows import Rows
 from sweeps.record.tables import MEASURED, Result, ranked
 from sweeps.report.card import model_card, predict_command
 from sweeps.spec import load
-from tinystories import checkpoint, exported, storage, terminal
+from tinystories import checkpoint, exported, storage
 from tinystories import options as types
 from tinystories.checkpoint import Checkpoint
 from tinystories.data.dataset import TOKENIZER, Dataset, describe, open_dataset

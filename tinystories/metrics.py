@@ -25,7 +25,7 @@ class Metrics:
     val_loss_se: float
     """Standard error of val_loss over stories, see `evaluate`; infinite if there is but one. [nat/token]"""
     sample_loss: float
-    """Mean loss over the sample, at the last evaluation too: what trials are compared by at equal evaluations. [nat/token]"""
+    """Mean loss over the sample, at the last evaluation too: what unfinished trials are compared by. [nat/token]"""
     val_bpb: float
     """val_loss per byte of validation text; comparable across tokenizers. [bit/byte]"""
     best_val_loss: float

@@ -93,10 +93,12 @@ class Machine:
         heapq.heappush(self._due, (due, trial_id, evaluation + 1))
 
     def _report(self, trial_id: str, evaluation: int) -> Verdict:
-        """Report an evaluation, if there is one, and end the trial where its curve does."""
+        """Report an evaluation, if there is one, and end the trial where its curve does, or its budget."""
         before = self._sweep.trials[trial_id].metrics
         try:
             metrics = self._curves[trial_id].metrics(evaluation, before)
+            if metrics is None and evaluation >= self._sweep.spec.evaluations:
+                raise EOFError(f"nothing is known of its last evaluation, number {evaluation}")
         except EOFError as error:
             self._sweep.cut_short(trial_id, str(error))
             return Verdict.STOP
