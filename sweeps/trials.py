@@ -30,6 +30,12 @@ from sweeps.spec.recipe import Assignment
 from tinystories.metrics import Metrics
 
 Item = TypeVar("Item")
+DIVERGED_LOSS = 100.0
+"""What Optuna is told of a trial that diverged. [nat/token]
+
+Finite, because a NaN leaves an Optuna trial RUNNING for ever; far above ln(65,536) = 11.1, the loss of guessing evenly
+among as many tokens as a uint16 file can hold, so that no honest trial ranks behind it.
+"""
 State = Literal["running", "interrupted", "paused", "stopped", "completed", "failed", "diverged", "abandoned"]
 """running: a worker has it; interrupted: unfinished, without a worker; paused: at a rung, and may be promoted; the
 others have ended."""
@@ -97,7 +103,7 @@ class Trial:
 
     @property
     def best_loss(self) -> float:
-        """Its lowest validation loss; infinite before the first evaluation. [nat/token]"""
+        """What it is ranked by, see `Metrics.best_val_loss`; infinite before the first evaluation. [nat/token]"""
         return self.metrics.best_val_loss if self.metrics else math.inf
 
     @property
@@ -107,7 +113,8 @@ class Trial:
 
     @property
     def rank(self) -> tuple[bool, float]:
-        """Smaller is better: full trials before others, as losses at unequal budgets do not compare."""
+        """Smaller is better: full trials before others, as losses at unequal budgets or on unequal text do not
+        compare."""
         return self.state != "completed", self.best_loss
 
 

@@ -28,7 +28,7 @@ from sweeps.record.rows import Rows
 from sweeps.record.study_url import study_url
 from sweeps.spec.parameters import Choice, Range
 from sweeps.spec.schema import Spec
-from sweeps.trials import State, Trial, Trials
+from sweeps.trials import DIVERGED_LOSS, State, Trial, Trials
 
 logger = logging.getLogger(__name__)
 NAME = "sweep"
@@ -37,12 +37,6 @@ FLUSH_SECONDS = 5.0
 """Time after which a change stands in the file. [s]"""
 CLOSE_SECONDS = 60.0
 """Longest that closing waits for the file. [s]"""
-DIVERGED_LOSS = 100.0
-"""What Optuna is told of a trial that diverged. [nat/token]
-
-Finite, because Optuna takes no NaN; far above ln(65,536) = 11.1, the loss of guessing evenly among as many tokens as a
-uint16 file can hold, so that no honest trial ranks behind it.
-"""
 STATES: dict[State, TrialState] = {
     "running": TrialState.RUNNING,
     "interrupted": TrialState.RUNNING,
