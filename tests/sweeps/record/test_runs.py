@@ -8,11 +8,17 @@ from typing import Any
 import pytest
 
 from sweeps.events import RunClosed
+from sweeps.record import claim
+from sweeps.record.folder import RunFolder
 from sweeps.record.journal import read
 from sweeps.record.runs import RunsView
 from sweeps.record.tracking import Tracker
+from sweeps.spec import load
+from sweeps.spec.corpus import prepare
+from sweeps.sweep import Sweep
 
-from ..driving import begin, open_sweep, pause, train_to_its_end
+from ..driving import begin, open_sweep, pause, report, train_to_its_end
+from ..processes import finish, start, write_spec
 from .wandb_driver import sweep, written
 from .wandb_server import KEY, WandbServer
 
@@ -138,6 +144,27 @@ def test_rows_that_are_on_the_disk_twice_arrive_once(tmp_path: Path, server: Wan
     (run,) = server.runs.values()
     assert [[row["evaluation"] for row in part["rows"]] for part in written(tmp_path)][1] == ALL
     assert (run.tags, run.exit_code, run.evaluations) == (["completed"], 0, ALL)
+
+
+def test_the_command_of_a_finished_sweep_ends_the_runs_that_wandb_lacks(
+    tmp_path: Path, data_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = write_spec(tmp_path, "demo", wandb="offline", run_cap=1, early_terminate=None, data=str(data_folder))
+    spec, raw = load.load(file)
+    folder, data = RunFolder(tmp_path / "runs/demo"), prepare(spec.data)
+    folder.root.mkdir(parents=True)
+    claim.claim(folder, raw, data, None)
+    killed = Sweep(spec, folder, vocab_size=data.vocab_size, checkpoints=str(folder.checkpoints))
+    killed.run_id = "demo-{}".format
+    report(killed, begin(killed), 9, 2.0)
+
+    for _ in range(2):
+        status, output = finish(start([file], folder=tmp_path, HOME=str(tmp_path)))
+        assert status == 0, output
+    (run,) = written(tmp_path)
+    assert (run["tags"], [row["evaluation"] for row in run["rows"]]) == (["completed"], [9])
+    assert closings(tmp_path) == ["0000"]
 
 
 class Told(Tracker):
