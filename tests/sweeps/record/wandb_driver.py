@@ -61,9 +61,9 @@ def sweep(folder: Path, code: str, status: int = 0, **variables: str) -> Any:
 
 
 def written(folder: Path, pattern: str = "offline-run-*") -> list[dict[str, Any]]:
-    """What the runs on disk hold, in the order of their start."""
+    """What the runs on disk hold, in the order of their start, but for those that a kill left without a beginning."""
     runs = [read_run(path) for path in (folder / "runs/demo/wandb").glob(pattern)]
-    return sorted(runs, key=lambda run: run["start_time"])
+    return sorted((run for run in runs if run), key=lambda run: run["start_time"])
 
 
 def read_run(path: Path) -> dict[str, Any]:
@@ -72,6 +72,8 @@ def read_run(path: Path) -> dict[str, Any]:
     records: dict[str, list[Any]] = defaultdict(list)
     for record in map(json.loads, lines):
         records[record["type"]].append(record.get(record["type"]))
+    if not records["run"]:
+        return {}
     run = records["run"][-1]
     return {
         **run,
