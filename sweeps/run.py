@@ -164,8 +164,9 @@ def _prepare(options: argparse.Namespace, stack: ExitStack) -> Session | int:
 def _finished(sweep: Sweep, folder: RunFolder) -> int:
     """Make good what a kill cut short, and show the result; returns the exit status."""
     spec = sweep.spec
-    lost = any(trial.run_id for trial in sweep.trials.values()) and not (folder.root / "wandb").exists()
-    showing.show(sweep, folder, _tracker(sweep, folder, spec.wandb if lost else "disabled"))
+    runs = [trial for trial in sweep.trials.values() if trial.run_id]
+    lacking = any(not trial.run_closed for trial in runs) or (runs and not (folder.root / "wandb").exists())
+    showing.show(sweep, folder, _tracker(sweep, folder, spec.wandb if lacking else "disabled"))
     sweep.settle()
     sweep.close()
     return result.show_result(spec, sweep.rows.table(sweep.trials), folder, _console(), sweep.meter.limits)

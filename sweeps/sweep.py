@@ -22,6 +22,7 @@ from sweeps.events import (
     Paused,
     Promoted,
     Proposed,
+    RunClosed,
     RunOpened,
     Stopped,
     Substituted,
@@ -189,6 +190,10 @@ class Sweep:
     def interrupt(self, trial_id: str) -> None:
         """Take a trial from its slot as the run ends: a later run resumes it from its checkpoint."""
         self._end(Interrupted(trial_id=trial_id, at=self._now()))
+
+    def note_closed_run(self, trial_id: str) -> None:
+        """Write down that W&B has all of an ended or paused trial's run."""
+        self.record.write(RunClosed(trial_id=trial_id, at=self._now()))
 
     def _end(self, event: Completed | Stopped | Diverged | Paused | Failed | Interrupted) -> None:
         """Take a trial from its slot, and delete the checkpoints that need not be kept any more."""

@@ -19,6 +19,7 @@ from sweeps.events import (
     Paused,
     Promoted,
     Proposed,
+    RunClosed,
     RunOpened,
     Spent,
     Stage,
@@ -78,6 +79,8 @@ class Trial:
     """Share of a GPU that it held last; on CPUs 1, a slot."""
     run_id: str = ""
     """Name of its W&B run; empty: it has none."""
+    run_closed: bool = False
+    """Whether W&B is known to have that run whole, with its end."""
     answered_by: Assignment | None = None
     """The recorded configuration that answers for it in a replay."""
 
@@ -204,6 +207,7 @@ class Trials(Mapping[str, Trial]):
                 self._evaluate(trial, event)
             case Began():
                 trial.gpu_share = event.gpu_share
+                trial.run_closed = False
             case Promoted():
                 trial.promoted_from, trial.promoted_with = trial.evaluation, trial.checkpoint
             case Failed() | Stopped():
@@ -214,7 +218,9 @@ class Trials(Mapping[str, Trial]):
                 trial.checkpoint = ""
             case RunOpened():
                 trial.run_id = event.run_id
-        if not isinstance(event, CheckpointDeleted | RunOpened):
+            case RunClosed():
+                trial.run_closed = True
+        if not isinstance(event, CheckpointDeleted | RunOpened | RunClosed):
             trial.since = event.at
 
     def _enter(self, trial: Trial, state: State) -> None:

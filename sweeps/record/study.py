@@ -23,7 +23,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from sweeps.events import Closed, Event, RunOpened, Spent
+from sweeps.events import Closed, Event, RunClosed, RunOpened, Spent
 from sweeps.record.rows import Rows
 from sweeps.record.study_url import study_url
 from sweeps.spec.parameters import Choice, Range
@@ -79,7 +79,7 @@ class StudyView:
         """See `views.View`."""
         if isinstance(event, Closed):
             self._changed |= dict.fromkeys(name for name, one in self._trials.items() if one.state == "paused")
-        elif trial is not None and not isinstance(event, RunOpened | Spent):
+        elif trial is not None and not isinstance(event, RunOpened | RunClosed | Spent):
             self._changed[trial.trial_id] = None
 
     def flush(self) -> None:
