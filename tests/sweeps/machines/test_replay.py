@@ -330,7 +330,7 @@ def test_a_replay_without_any_loss_does_not_point_to_files_that_are_not_there(
 
     assert main([str(sweep), "--replay", str(table)]) == 1
     out = capsys.readouterr().out
-    assert "No trial gave a usable loss; no recorded run has a finite one." in out
+    assert "No trial gave a usable loss: the recorded curves hold none." in out
     assert "results.csv" not in out
 
 
