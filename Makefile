@@ -5,8 +5,11 @@ BIN := $(VENV)/bin
 RUN ?= $(patsubst %/results.csv,%,$(firstword $(shell ls -t runs/*/results.csv 2>/dev/null)))
 TRAIN ?= --depth 4 --width 128 --heads 4 --tokens 2M --data data/processed --out models/one
 
+# What is asked, decided, recorded and reported, the model, the docs: no sweep trains, and neither Ray nor W&B starts.
+QUICK := $(addprefix tests/,sweeps/spec sweeps/policy sweeps/record sweeps/report models test_config.py test_docs.py)
+
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev sweep test data train export figures check clean
+.PHONY: help setup setup-dev sweep test quick data train export figures check clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -31,6 +34,9 @@ sweep: setup ## run the demo sweep, then export the best model and let it write 
 
 test: setup-dev ## run all tests
 	$(BIN)/pytest
+
+quick: setup-dev ## run the fast tests: spec, policy, record, report, model, docs (under 90 s)
+	$(BIN)/pytest -m "not slow" $(QUICK) --ignore=tests/sweeps/record/test_tracking.py
 
 data: setup ## download TinyStories and make data/processed (DATA="--text FILE" for your own text)
 	$(BIN)/python -m tinystories.data.make_dataset $(or $(DATA),--hub)

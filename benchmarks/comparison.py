@@ -19,7 +19,7 @@ OURS = "ours"
 SHADES = (1.0, 0.55)
 """Opacity of the bars of one vocabulary and of the next."""
 ROOM = 1.6
-"""Width of a panel over its longest bar, for what is written behind that."""
+"""Width of a panel in lengths of its longest bar, with room for the text behind the bar."""
 PAPER = {"facecolor": "white", "edgecolor": "none", "pad": 0.3}
 SHORT = {"float32": "fp32", "bfloat16": "bf16"}
 

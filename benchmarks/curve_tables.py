@@ -22,8 +22,8 @@ import numpy as np
 
 from sweeps.machines.replay import SLACK, Record, Row
 from sweeps.spec.load import parse
+from sweeps.spec.recipe import SEARCHABLE, kind
 from sweeps.spec.schema import Spec
-from sweeps.spec.space import SEARCHABLE, kind
 from tinystories.config import AXES, Axis
 
 OURS: dict[str, Any] = {
@@ -69,7 +69,7 @@ class CurveTable:
     def loss(self, record: Record, evaluation: int) -> float:
         """The loss at an evaluation; NaN from where the run diverged.
 
-        Before its first recorded loss, a power law of the cost through the first two stands in: unless it had some
+        Before its first recorded loss, a power law of the cost through the first two is taken: unless it had some
         loss there, a costly run would pass all early comparisons.
         """
         cost = self.spec.cost_at(evaluation)

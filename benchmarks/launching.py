@@ -9,8 +9,10 @@ from typing import Any
 
 import rehearsal
 
-from sweeps.machines import cluster
-from sweeps.record.tables import RunFolder
+from sweeps import showing
+from sweeps.machines import access, cluster
+from sweeps.policy.verdicts import Verdict
+from sweeps.record.folder import RunFolder
 from sweeps.record.tracking import Tracker
 from sweeps.spec.corpus import Data
 from sweeps.spec.schema import Spec
@@ -37,9 +39,9 @@ class Timed(Sweep):
 
     spans: dict[str, list[tuple[float, float]]]
 
-    def report(self, trial_id: str, metrics: Metrics, checkpoint: str) -> bool:
+    def report(self, trial_id: str, metrics: Metrics, checkpoint: str) -> Verdict:
         """Take in an evaluation."""
-        now, known = time.monotonic(), self.running[trial_id].metrics
+        now, known = time.monotonic(), self.trials[trial_id].metrics
         took = metrics.seconds - (known.seconds if known else 0.0)
         self.spans.setdefault(trial_id, []).append((now - took, now))
         return super().report(trial_id, metrics, checkpoint)
@@ -54,7 +56,7 @@ def ours(*, trials: int, evaluations: int, pause: float, slots: int, data: Data,
     started = time.monotonic()
     cluster.connect(None)
     ready = time.monotonic()
-    sweep = _sweep(spec, folder)
+    sweep = _sweep(spec, folder, slots)
     slot = SlotConfig(
         cpus=1,
         gpus=0,
@@ -66,11 +68,12 @@ def ours(*, trials: int, evaluations: int, pause: float, slots: int, data: Data,
         shared_code=None,
         train=partial(rehearsal.wait, pause=pause),
     )
-    tuning.run(sweep, slot, slots=slots, on_step=lambda: None)
+    tuning.run(sweep, slot, slots=slots, on_step=sweep.record.flush)
     over = time.monotonic()
     cluster.disconnect()
-    if sweep.left or any(result.status != "completed" for result in sweep.results.values()):
-        raise RuntimeError(f"not all of our trials completed: {list(sweep.results.values())[-1]}")
+    sweep.close()
+    if sweep.policy.left or any(trial.state != "completed" for trial in sweep.trials.values()):
+        raise RuntimeError(f"not all of our trials completed: {list(sweep.trials.values())[-1]}")
     return Launch(
         ray=ready - started,
         ends=[end - started for end, _ in sweep.ended],
@@ -79,14 +82,11 @@ def ours(*, trials: int, evaluations: int, pause: float, slots: int, data: Data,
     )
 
 
-def _sweep(spec: Spec, folder: Path) -> Timed:
-    sweep = Timed(
-        spec,
-        RunFolder(folder),
-        vocab_size=rehearsal.VOCABULARY,
-        tracker=Tracker.open("disabled", sweep=spec.name, folder=folder, project=spec.project),
-        checkpoints=str(folder / "checkpoints"),
-    )
+def _sweep(spec: Spec, folder: Path, slots: int) -> Timed:
+    run = RunFolder(folder)
+    sweep = Timed(spec, run, vocab_size=rehearsal.VOCABULARY, checkpoints=str(run.checkpoints))
+    sweep.take_slots(slots, gpu_share=1.0)
+    showing.show(sweep, run, Tracker.open("disabled", sweep="", folder=folder, project="", token=""))
     sweep.spans = {}
     return sweep
 
@@ -96,7 +96,7 @@ def documented(*, trials: int, evaluations: int, slots: int, folder: Path) -> La
 
     Source: docs.ray.io, "Hyperparameter Tuning with Ray Tune" of Ray Train's user guide (Ray 2.60).
     """
-    os.environ.setdefault("RAY_AUTH_MODE", "disabled")  # as `cluster.connect` does
+    os.environ.update(access.closed())  # as `cluster.connect` does
     import ray
     from ray import tune
 

@@ -8,7 +8,7 @@ Trains every rate at both widths, at the narrow one twice: with the rates of `Tr
 one base rate should serve every width, and without. At width 256 the two are the same. Prints Markdown tables, and
 whether with scaling the best rates are within a factor of 2.
 
-With --json every run is saved as it ends; the same command goes on from there, and more rates or seeds add to it. The
+With --json every run is saved as it ends; the same command resumes from there, and more rates or seeds add to it. The
 file is a list of records with the keys `data` (fingerprint), `trial` (fields of TrialConfig) and `val_loss`
 [nat/token], which is null for a run that diverged. OMP_NUM_THREADS=1 leaves the other cores alone.
 """
@@ -80,7 +80,7 @@ def main() -> int:
     try:
         runs = _train_all(options, curves)
     except KeyboardInterrupt:
-        print("stopped; with --json the same command goes on", file=sys.stderr)
+        print("stopped; with --json the same command resumes", file=sys.stderr)
         return INTERRUPTED
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
@@ -146,7 +146,7 @@ def _train(trial: TrialConfig, dataset: Dataset, device: str) -> float:
 def _read(file: Path, dataset: Dataset) -> Runs:
     """The runs that a file holds; all must be of this data."""
     try:
-        records = json.loads(file.read_text())
+        records = json.loads(file.read_text(encoding="utf-8"))
         losses = [math.inf if run["val_loss"] is None else run["val_loss"] for run in records]
         runs = dict(zip((TrialConfig(**run["trial"]) for run in records), losses, strict=True))
         ours = all(run["data"] == dataset.fingerprint for run in records)

@@ -155,7 +155,7 @@ def alone(run: Callable[[], Measured], *, log: Path) -> Measured:
 
 
 def _print_into(log: Path) -> None:
-    with open(log, "a") as file:
+    with open(log, "a", encoding="utf-8") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
 

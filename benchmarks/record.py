@@ -10,7 +10,8 @@ import io
 import sys
 from pathlib import Path
 
-from sweeps.record.tables import RunFolder, read_curves, read_results
+from sweeps.record.folder import RunFolder
+from sweeps.record.tables import read_curves, read_results
 from tinystories import storage
 
 COLUMNS = ("config", "depth", "width", "heads", "learning_rate", "tokens", "val_loss")

@@ -12,7 +12,7 @@ from tinystories.metrics import Metrics
 
 VOCABULARY = 300
 TOKENS, FLOPS = 1000, 1e9
-"""Between two evaluations, as far as anyone is told. [token], [FLOP]"""
+"""Tokens and FLOPs that a trial reports for the way between two evaluations. [token], [FLOP]"""
 
 
 def spec(*, method: Method, trials: int, evaluations: int, rule: StoppingType | None) -> Spec:
@@ -45,6 +45,8 @@ def metrics(evaluation: int, loss: float, seconds: float) -> Metrics:
         seconds=seconds,
         train_loss=loss,
         val_loss=loss,
+        val_loss_se=0.01,
+        sample_loss=loss,
         val_bpb=loss / 2,
         best_val_loss=loss,
         learning_rate=1e-3,
@@ -53,7 +55,7 @@ def metrics(evaluation: int, loss: float, seconds: float) -> Metrics:
 
 
 def wait(job: Job, dataset: Any, config: SlotConfig, *, pause: float) -> Iterator[Report]:
-    """Stands in for `worker.train`: sleeps where that would train. `pause` is between two evaluations. [s]"""
+    """Replaces `worker.train`: sleeps where that would train. `pause` is between two evaluations. [s]"""
     for evaluation in range(1, job.config.evaluations + 1):
         time.sleep(pause)
         yield Report(metrics=metrics(evaluation, 3.0 + 1 / job.config.depth, pause * evaluation))

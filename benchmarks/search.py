@@ -128,7 +128,7 @@ def _note(name: str, axis: Axis, data: Path) -> str:
     found = load(name, axis, data)
     count = found.spec.evaluations
     curves = f"{COUNTS[count]} curves" if count in COUNTS else f"curves of {count} points"
-    size = f"{len(found.records)} runs, {curves}, a full training is {found.spec.trial['budget']:.4g} {axis}"
+    size = f"{len(found.records)} runs, {curves}, a full training is {found.spec.budget:.4g} {axis}"
     return f"{size}; {found.note}" if found.note else size
 
 
@@ -165,7 +165,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--json", type=Path, help="file for the records")
     parser.add_argument("--picture", type=Path, help="file for the picture, a PNG")
     parser.add_argument(
-        "--simulations", type=Path, help="file of finished searches: not run again, and added to; a cut run goes on"
+        "--simulations", type=Path, help="file of finished searches: not run again, and added to; to resume a run"
     )
     return parser.parse_args()
 

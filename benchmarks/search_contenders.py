@@ -15,19 +15,20 @@ All that stop have the same first rung, and ASHA everywhere the same reduction f
 import logging
 import math
 import random
-from collections.abc import Sequence
 from dataclasses import replace
 from types import SimpleNamespace
 
 from curve_tables import CurveTable
-from simulation import Contender, End
-from sweeps.policy.search import Search
+from simulation import Contender, End, Searcher
 
-from sweeps.policy import stopping
-from sweeps.policy.finals import Finals
-from sweeps.policy.halving import DIVERGED_LOSS, Screening, SuccessiveHalving
-from sweeps.spec.schema import Stopping
-from sweeps.spec.space import Assignment
+from sweeps.limits import Left
+from sweeps.policy.halving import Ranking
+from sweeps.policy.policy import Policy
+from sweeps.policy.verdicts import Decision, Verdict
+from sweeps.record.study import DIVERGED_LOSS
+from sweeps.spec.recipe import Assignment
+from sweeps.spec.schema import Spec, Stopping
+from sweeps.trials import Trials
 
 KEPT = 3
 ASHA = Stopping(type="asha")
@@ -56,11 +57,14 @@ class RandomHalving(Random):
 
     def __init__(self, table: CurveTable, *, seed: int, budget: float) -> None:
         super().__init__(table, seed=seed, budget=budget)
-        self._halving = SuccessiveHalving(eta=ASHA.eta, rungs=ASHA.rungs(table.spec.evaluations))
+        self._rankings = {rung: Ranking() for rung in ASHA.rungs(table.spec.evaluations)}
 
     def report(self, trial: str, evaluation: int, loss: float) -> bool:
-        """Whether it is among the best third of its rung."""
-        return self._halving.report(trial, evaluation, _finite(loss))
+        """Whether the trial is among the best third of its rung, or at none."""
+        if (ranking := self._rankings.get(evaluation)) is None:
+            return True
+        ranking.add(trial, _finite(loss))
+        return ranking.rank(trial) < max(1, len(ranking) // ASHA.eta)
 
 
 class Top3(Random):
@@ -100,7 +104,7 @@ class Top3(Random):
         return False
 
     def end(self, trial: str, status: End, loss: float) -> None:
-        """It has been looked at; one that diverged before the rung is nobody's choice."""
+        """The trial has reached the first rung; one that diverged before it is never chosen."""
         self._screened.discard(trial)
 
     def resume(self) -> str | None:
@@ -184,78 +188,40 @@ class Ray(Contender):
         self._search.on_trial_complete(trial, result={"loss": loss})
 
 
-class Evaluations:
-    """A budget counted in evaluations, whoever trains them."""
-
-    limited = True
-
-    def __init__(self, budget: float) -> None:
-        self._budget = budget
-        self.spent = 0
-
-    def lasts(self, *phases: Sequence[float], slots: int, share: float | None = None) -> bool:
-        """Whether what is left does for some work, or a share of all."""
-        work = sum(map(sum, phases))
-        return self.spent + work <= self._budget if share is None else work <= share * self._budget
-
-
-class Ours(Contender):
-    """What a sweep does, without its files."""
+class Ours(Searcher):
+    """What a sweep does, with a limit that counts evaluations, whoever trains them."""
 
     per_budget = True
 
     def __init__(self, table: CurveTable, *, seed: int, budget: float) -> None:
-        self._search = Search(replace(table.spec, seed=seed))
-        rule = stopping.rule(table.spec, forecaster=self._search, second={})
-        assert isinstance(rule, Screening)
-        self._rule = rule
-        self._budget = Evaluations(budget * table.spec.evaluations)
-        self._untried = len(table.records)
-        self._reached: dict[str, int] = {}
-        """Of running trials."""
-        self._stopped: dict[str, int] = {}
-        """Where trials have stopped that have not gone on since."""
-        self._finals = Finals(rule, self._budget, slots=1, rate=lambda trial: 1.0, stopped_at=self._stopped.get)
+        self._seed = seed
+        self._evaluations = budget * table.spec.evaluations
+
+    def policy(self, spec: Spec, trials: Trials) -> Policy:
+        """See `Searcher`."""
+        return _Limited(replace(spec, seed=self._seed), trials, evaluations=self._evaluations)
+
+
+class _Limited(Policy):
+    """A sweep's policy whose limit is a number of evaluations, each of which is told to take a second."""
+
+    def __init__(self, spec: Spec, trials: Trials, *, evaluations: float) -> None:
+        super().__init__(spec, trials, vocab_size=1)
+        self._trials = trials
+        self._evaluations = evaluations
 
     @property
-    def _saves(self) -> bool:
-        return self._untried == 0 or self._finals.save(self._reached)
+    def _left(self) -> Left:
+        spent = self._trials.evaluations
+        return Left(slot_seconds=self._evaluations - spent, slot_seconds_in_all=self._evaluations)
 
-    def ask(self) -> tuple[str, Assignment] | None:
-        """What the searcher proposes, as long as enough is left for the finalists."""
-        if self._saves:
-            return None
-        proposal = self._search.ask()
-        self._untried -= 1
-        self._reached[proposal.trial_id] = 0
-        return proposal.trial_id, proposal.assignment
+    def next(self, left: Left) -> Decision:
+        """See `Policy`."""
+        return super().next(self._left)
 
-    def resume(self) -> str | None:
-        """The next finalist, once no more are to be looked at."""
-        if not self._saves or not (found := self._finals.next(self._reached, all_begun=self._untried == 0)):
-            return None
-        trial, rung = found
-        del self._stopped[trial]
-        self._rule.let_pass(trial, rung)
-        self._search.ask_to_resume(trial, rung)
-        self._reached[trial] = rung
-        return trial
-
-    def report(self, trial: str, evaluation: int, loss: float) -> bool:
-        """What the stopping rule decides."""
-        self._budget.spent += 1
-        self._reached[trial] = evaluation
-        self._search.report(trial, evaluation, _finite(loss))
-        return self._rule.report(trial, evaluation, _finite(loss))
-
-    def end(self, trial: str, status: End, loss: float) -> None:
-        """Tell the searcher how it ended."""
-        at = self._reached.pop(trial)
-        if status == "stopped":
-            self._stopped[trial] = at
-        if status == "diverged":
-            self._rule.drop(trial)
-        self._search.tell(trial, status, loss)
+    def verdict(self, trial_id: str, left: Left) -> Verdict:
+        """See `Policy`."""
+        return super().verdict(trial_id, self._left)
 
 
 def _finite(loss: float) -> float:

@@ -13,11 +13,11 @@ from pathlib import Path
 import search_contenders as contenders
 import syne_contenders
 from curve_tables import load
-from simulation import Contender, Simulation, Step
+from simulation import Searcher, Simulation, Step
 
 from tinystories.config import Axis
 
-CONTENDERS: dict[str, type[Contender]] = {
+CONTENDERS: dict[str, type[Searcher]] = {
     "random": contenders.Random,
     "random + ASHA": contenders.RandomHalving,
     "top-3": contenders.Top3,
@@ -46,7 +46,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of it."""
+    """A finished search."""
 
     job: Job
     steps: list[Step]

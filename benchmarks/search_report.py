@@ -52,7 +52,7 @@ class Setting:
     workers: int
     note: str
     outcomes: Mapping[str, Sequence[Outcome]]
-    """By contender."""
+    """Finished searches, by contender."""
 
     def quartiles(self, contender: str, budget: float) -> tuple[float, float, float]:
         """Lower quartile, median and upper quartile of the regret, over the seeds."""
@@ -61,7 +61,7 @@ class Setting:
         return float(low), float(median), float(high)
 
     def _with(self, contender: str, budget: float) -> list[Outcome]:
-        """Searches that had this budget, or else went on beyond it."""
+        """Searches that had this budget, or a larger one."""
         outcomes = self.outcomes[contender]
         exact = [outcome for outcome in outcomes if outcome.job.budget == budget]
         return exact or [outcome for outcome in outcomes if outcome.job.budget > budget]

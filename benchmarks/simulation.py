@@ -1,30 +1,40 @@
 """Many workers search a recorded table on a virtual clock; what has been spent, and how good is the best so far?
 
-Every worker serves trial after trial, and an evaluation is reported when its time has come: a long trial reports
-late. Time is the table's seconds; where it has none, the axis.
+The sweep's own simulated machine drives every contender: each worker serves trial after trial, and an evaluation is
+reported when its time has come, so a long trial reports late. Time is the table's seconds; where it has none, the axis.
 """
 
-import heapq
+import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
 from curve_tables import CurveTable
 
+from sweeps.events import Completed, Diverged, Event, Paused, Proposed, TrialEvent
+from sweeps.limits import Left
 from sweeps.machines.replay import Record, Table
-from sweeps.spec.space import Assignment
+from sweeps.machines.simulated import Clock, Machine, metrics_of
+from sweeps.policy.policy import Policy
+from sweeps.policy.verdicts import Decision, Done, Resume, Start, Verdict
+from sweeps.spec.recipe import Assignment
+from sweeps.spec.schema import Spec
+from sweeps.sweep import Sweep
+from sweeps.trials import Trial, Trials
+from tinystories.metrics import Metrics
 
 End = Literal["completed", "stopped", "diverged"]
 Step = tuple[float, float]
 """What had been spent when the lowest loss fell, in full trainings, and the regret since then."""
+ENDS: dict[type[TrialEvent], End] = {Completed: "completed", Paused: "stopped", Diverged: "diverged"}
 
 
-class Contender(ABC):
+class Searcher(ABC):
     """One way to search.
 
     Args:
-        table: what is searched; only its spec and its number of runs may be looked at.
+        table: what is searched; only its spec and its number of runs may be used.
         seed: of everything drawn.
         budget: for all trials together. [full training]
     """
@@ -38,29 +48,78 @@ class Contender(ABC):
     def __init__(self, table: CurveTable, *, seed: int, budget: float) -> None: ...
 
     @abstractmethod
+    def policy(self, spec: Spec, trials: Trials) -> Policy:
+        """What decides for a sweep of these trials."""
+
+
+class Contender(Searcher):
+    """A way to search that is not a sweep's own: it names its trials itself."""
+
+    @abstractmethod
     def ask(self) -> tuple[str, Assignment] | None:
         """A new trial and its configuration; None: not now."""
 
     def resume(self) -> str | None:
-        """A stopped trial that goes on where it was, before any new one; None: there is none."""
+        """A stopped trial that is trained further, before any new one; None: there is none."""
         return None
 
     @abstractmethod
     def report(self, trial: str, evaluation: int, loss: float) -> bool:
-        """Take in a loss, NaN if the trial diverged, and say whether the trial goes on."""
+        """Take in a loss, NaN if the trial diverged, and say whether the trial continues."""
 
-    def end(self, trial: str, status: End, loss: float) -> None:  # noqa: B027
+    def end(self, trial: str, status: End, loss: float) -> None:
         """Take in that a trial has ended, or stopped after `report` said so."""
 
+    def policy(self, spec: Spec, trials: Trials) -> Policy:
+        """See `Searcher`."""
+        return _Guest(self, spec, trials)
 
-@dataclass
-class Running:
-    """A trial and its place on the record that answers it."""
 
-    name: str
-    record: Record
-    evaluation: int = 0
-    """How many have been reported."""
+class _Guest(Policy):
+    """A contender as a sweep's policy."""
+
+    surplus = ()
+    promising = frozenset()
+    phase = "searching"
+
+    def __init__(self, contender: Contender, spec: Spec, trials: Trials) -> None:
+        self._contender = contender
+        self._spec = spec
+        self._trials = trials
+        self._asked = ""
+        self._names: dict[str, str] = {}
+        """The contender's names of trials."""
+
+    def apply(self, event: Event) -> None:
+        """Take in a name, or an end."""
+        if isinstance(event, Proposed):
+            self._names[event.trial_id] = self._asked
+        elif status := ENDS.get(type(event)):
+            trial = self._trials[event.trial_id]
+            self._contender.end(self._names[event.trial_id], status, _loss(trial))
+
+    def next(self, left: Left) -> Decision:
+        """What the contender wants to train."""
+        if (name := self._contender.resume()) is not None:
+            return Resume(next(own for own, theirs in self._names.items() if theirs == name))
+        if self._trials.searched == self._spec.run_cap or (proposal := self._contender.ask()) is None:
+            return Done()
+        self._asked, assignment = proposal
+        return Start(assignment=assignment)
+
+    def verdict(self, trial_id: str, left: Left) -> Verdict:
+        """What the contender says of the last evaluation."""
+        trial = self._trials[trial_id]
+        continues = self._contender.report(self._names[trial_id], trial.evaluation, _loss(trial))
+        if trial.metrics.diverged:
+            return Verdict.STOP
+        if trial.evaluation == self._spec.evaluations:
+            return Verdict.COMPLETE
+        return Verdict.CONTINUE if continues else Verdict.PAUSE
+
+
+def _loss(trial: Trial) -> float:
+    return trial.metrics.val_loss if trial.metrics.usable else math.nan
 
 
 class Simulation:
@@ -68,93 +127,76 @@ class Simulation:
 
     Args:
         table: what is searched; each of its runs answers one trial.
-        contender: made for this table.
+        searcher: made for this table.
         workers: trials at a time.
         budget: where the search ends. [full training]
     """
 
-    def __init__(self, table: CurveTable, contender: Contender, *, workers: int, budget: float) -> None:
+    def __init__(self, table: CurveTable, searcher: Searcher, *, workers: int, budget: float) -> None:
         finals = table.finals
-        self.now = 0.0
         self.evaluations = 0
         """Reported so far, over all trials; each costs 1 / spec.evaluations of a full training."""
         self.steps: list[Step] = []
-        self._table = table
+        self.table = table
+        self.clock = Clock()
+        self.records: dict[str, Record] = {}
+        """What answers each trial."""
+        make = partial(searcher.policy, table.spec)
+        self.sweep = Sweep(table.spec, None, vocab_size=1, clocks=self.clock.clocks, policy=make)
         self._unused = Table(table.records)
-        self._contender = contender
-        self._workers = workers
         self._budget = budget
         self._goal = float(np.nanmin(finals))
         self._scale = float(np.nanmedian(finals)) - self._goal
         self._best = np.inf
-        self._trials: dict[str, Running] = {}
-        self._due: list[tuple[float, int, Running]] = []
-        self._begun = 0
+        self._machine = Machine(self.sweep, self.clock, workers=workers, answer=self._answer)
         self._see(float(np.nanmax(finals)))  # before the first loss: that of the worst run
 
     @property
     def spent(self) -> float:
         """The cost of all reported evaluations. [full training]"""
-        return self.evaluations / self._table.spec.evaluations
-
-    @property
-    def trials(self) -> list[Running]:
-        """All trials, in the order in which they began."""
-        return list(self._trials.values())
+        return self.evaluations / self.table.spec.evaluations
 
     def run(self) -> list[Step]:
         """Search until the budget is spent or the table has no more; the steps down."""
-        self._fill()
-        while self._due and self.spent < self._budget:
-            self.now, _, trial = heapq.heappop(self._due)
-            if self._goes_on(trial):
-                self._work(trial)
-            self._fill()
+        self._machine.run(until=lambda: self.spent >= self._budget)
         return self.steps
 
-    def _fill(self) -> None:
-        """Give every idle worker a trial, while there are any."""
-        while len(self._due) < self._workers and (trial := self._next()):
-            self._work(trial)
+    def _answer(self, trial: Trial) -> "_Answer":
+        if trial.trial_id not in self.records:
+            self.records[trial.trial_id] = self._unused.take(trial.assignment)
+        return _Answer(self, self.records[trial.trial_id])
 
-    def _next(self) -> Running | None:
-        if (name := self._contender.resume()) is not None:
-            return self._trials[name]
-        if self._unused.exhausted or (proposal := self._contender.ask()) is None:
-            return None
-        name, assignment = proposal
-        self._trials[name] = Running(name, self._unused.take(assignment))
-        return self._trials[name]
-
-    def _work(self, trial: Running) -> None:
-        """Have a worker train a trial up to its next evaluation."""
-        begin, end = (self._seconds(trial.record, trial.evaluation + ahead) for ahead in (0, 1))
-        self._begun += 1
-        heapq.heappush(self._due, (self.now + end - begin, self._begun, trial))
-
-    def _seconds(self, record: Record, evaluation: int) -> float:
-        costs = record.costs[self._table.axis]
-        times = record.costs.get("seconds", costs)
-        return float(np.interp(self._table.spec.cost_at(evaluation), [0, *costs], [0, *times]))
-
-    def _goes_on(self, trial: Running) -> bool:
-        """Report an evaluation, and end the trial where it ends."""
-        trial.evaluation += 1
+    def report(self, record: Record, evaluation: int) -> float:
+        """The loss at an evaluation, which is paid for now."""
         self.evaluations += 1
-        loss = self._table.loss(trial.record, trial.evaluation)
-        if self._table.recorded(trial.record, trial.evaluation):
+        loss = self.table.loss(record, evaluation)
+        if self.table.recorded(record, evaluation):
             self._see(loss)
-        goes_on = self._contender.report(trial.name, trial.evaluation, loss)
-        diverged, completed = not np.isfinite(loss), trial.evaluation == self._table.spec.evaluations
-        if goes_on and not diverged and not completed:
-            return True
-        self._contender.end(trial.name, "diverged" if diverged else "completed" if completed else "stopped", loss)
-        return False
+        return loss
 
     def _see(self, loss: float) -> None:
         if loss < self._best:
             self._best = loss
             self.steps.append((self.spent, (loss - self._goal) / self._scale))
+
+
+class _Answer:
+    """The curve of a record, each evaluation of which takes a second of what a contender is told of."""
+
+    def __init__(self, simulation: Simulation, record: Record) -> None:
+        self._simulation = simulation
+        self._record = record
+
+    def seconds(self, evaluation: int) -> float:
+        """See `simulated.Curve`."""
+        costs = self._record.costs[self._simulation.table.axis]
+        times = self._record.costs.get("seconds", costs)
+        return float(np.interp(self._simulation.table.spec.cost_at(evaluation), [0, *costs], [0, *times]))
+
+    def metrics(self, evaluation: int, before: Metrics | None) -> Metrics:
+        """See `simulated.Curve`."""
+        loss = self._simulation.report(self._record, evaluation)
+        return metrics_of(loss, evaluation=evaluation, before=before, seconds=evaluation)
 
 
 def regret_at(steps: list[Step], budget: float) -> float:

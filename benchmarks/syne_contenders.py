@@ -13,7 +13,7 @@ from curve_tables import CurveTable
 from search_contenders import ASHA
 from simulation import Contender, End
 
-from sweeps.policy.halving import DIVERGED_LOSS
+from sweeps.record.study import DIVERGED_LOSS
 from sweeps.spec.space import Assignment, Choice, Range
 
 

@@ -50,7 +50,7 @@ VARIANTS: dict[str, list[tuple[str, bool]]] = {
     "gpt2": [("float32", True), ("bfloat16", True)],
     "litgpt": [("bfloat16", True)],
 }
-"""Of each contender: its precision, and whether it compiles."""
+"""The precision of each contender, and whether it compiles."""
 DTYPES = ("float32", "bfloat16")
 NEEDS = {OURS: [], "transformers": ["transformers", "accelerate"], "gpt2": [], "litgpt": ["litgpt"]}
 """Packages without which a contender cannot run."""

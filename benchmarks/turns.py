@@ -69,9 +69,9 @@ class Start:
     dtype: str
     """Precision of its matrix products."""
     first_step: float
-    """From the start of its process to the end of its first step. [s]"""
+    """Time from the start of its process to the end of its first step. [s]"""
     ready: float
-    """From the start of its process to the end of its warm-up. [s]"""
+    """Time from the start of its process to the end of its warm-up. [s]"""
     tokens: int
     """What it has trained on by then. [token]"""
     slow: bool
@@ -106,9 +106,9 @@ class Process:
     def __init__(self, job: Job, *, environment: dict[str, str], log: Path) -> None:
         self._log = log
         command = [sys.executable, str(CONTENDERS), json.dumps(asdict(replace(job, started=time.time())))]
-        with open(log, "w") as stderr:
+        with open(log, "w", encoding="utf-8") as stderr:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, env=environment, text=True
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, env=environment, encoding="utf-8"
             )
 
     def __enter__(self) -> Self:
@@ -141,7 +141,7 @@ class Process:
             answer: dict[str, Any] = json.loads(line)
             return answer
         status = self._process.wait()
-        lines = self._log.read_text().strip().splitlines()
+        lines = self._log.read_text(encoding="utf-8").strip().splitlines()
         raise ProcessError(lines[-1] if lines else f"ended with status {status}")
 
 

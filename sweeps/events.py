@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args, get_type_hints
 
-from sweeps.spec.space import Assignment
+from sweeps.spec.recipe import Assignment
 from tinystories.metrics import Metrics
 
 Stage = Literal["search", "confirm"]
@@ -54,7 +54,7 @@ class Evaluated(TrialEvent):
 
     metrics: Metrics
     checkpoint: str
-    """The trial's best checkpoint so far: a path or URI; empty: none."""
+    """The trial's best checkpoint so far, a path relative to the run folder or a URI; empty: none."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -130,7 +130,7 @@ class Closed:
 
     at: float
     trials: int
-    """Of the search, then."""
+    """Trials of the search at that time."""
 
 
 Ending = Stopped | Completed | Diverged | Failed | Abandoned
@@ -148,9 +148,16 @@ Event = (
     | Spent
     | Closed
 )
+
+
+def name_of(kind: type[Any]) -> str:
+    """What a line of the journal calls a kind of event, such as checkpoint_deleted."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()
+
+
 NAME = re.compile(r"[0-9]{4,}")
-"""Of a trial: it names folders, so nothing else may stand in a journal."""
-KINDS: dict[str, type[Any]] = {kind.__name__.lower(): kind for kind in get_args(Event)}
+"""Form of a trial's name. It names folders, so a journal may hold no other."""
+KINDS: dict[str, type[Any]] = {name_of(kind): kind for kind in get_args(Event)}
 """Events by the name that a line of the journal gives them."""
 TYPES: dict[type[Any], dict[str, Any]] = {kind: get_type_hints(kind) for kind in (*KINDS.values(), Metrics)}
 
@@ -158,7 +165,7 @@ TYPES: dict[type[Any], dict[str, Any]] = {kind: get_type_hints(kind) for kind in
 def to_line(event: Event) -> str:
     """An event as one line of JSON, without the line's end; a number that is not finite becomes text."""
     values = {name: _plain(value) for name, value in asdict(event).items()}
-    return json.dumps({"event": type(event).__name__.lower(), **values}, allow_nan=False, ensure_ascii=False)
+    return json.dumps({"event": name_of(type(event)), **values}, allow_nan=False, ensure_ascii=False)
 
 
 def from_line(line: str) -> Event:
@@ -185,7 +192,7 @@ def _plain(value: Any) -> Any:
 
 def _record(kind: type[Any], raw: Any) -> Any:
     if not isinstance(raw, dict) or set(raw) != {entry.name for entry in fields(kind)}:
-        raise ValueError(f"a {kind.__name__.lower()} event has not the fields of this version: {raw!r:.80}")
+        raise ValueError(f"a {name_of(kind)} event has not the fields of this version: {raw!r:.80}")
     return kind(**{name: _typed(TYPES[kind][name], value, name) for name, value in raw.items()})
 
 

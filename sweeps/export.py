@@ -2,32 +2,42 @@
 
 import json
 import os
+import shlex
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from importlib.machinery import PathFinder
 from pathlib import Path
-from typing import Any
 
 import torch
 import yaml
-from rich.console import Console
 
+if __name__ == "__main__":
+    # wandb[sweeps] comes with a package of this name; Ray's workers would find it even where this file does not.
+    found = PathFinder.find_spec("sweeps", sys.path[1:])
+    if found and found.origin and not Path(found.origin).parent.samefile(Path(__file__).parent):
+        print(f"error: {found.origin} is another package named sweeps, found before this one", file=sys.stderr)
+        sys.exit(2)
+
+from sweeps.machines import signals
+from sweeps.record.claim import require_journal
 from sweeps.record.folder import RunFolder
-from sweeps.record.tables import MEASURED, Result, ranked, read_results
-from tinystories import checkpoint, storage
+from sweeps.record.record import read_trials
+from sweeps.record.rows import Rows
+from sweeps.record.tables import MEASURED, Result, ranked
+from sweeps.report.card import model_card, predict_command
+from sweeps.spec import load
+from tinystories import checkpoint, exported, storage, terminal
+from tinystories import options as types
 from tinystories.checkpoint import Checkpoint
-from tinystories.data.dataset import TOKENIZER, Dataset, open_dataset
-from tinystories.data.tokenizer import END_OF_TEXT
-from tinystories.evaluate import evaluate
-from tinystories.models.model import GPTNeo, from_transformers, to_transformers
+from tinystories.data.dataset import TOKENIZER, Dataset, describe, open_dataset
+from tinystories.evaluate import Evaluation, evaluate, sample
+from tinystories.models import size
+from tinystories.models.model import GPTNeo
 from tinystories.options import Parser
 from tinystories.staging import locked, staged
 
-FILES = {
-    *("README.md", "config.json", "generation_config.json", "model.safetensors"),
-    *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"),
-}
-"""What an exported folder may hold; anything else is somebody's, and is not replaced."""
 TOLERANCE = 1e-3
 """Largest difference between the loss that a sweep reported and the loss of the exported files. [nat/token]
 
@@ -39,24 +49,27 @@ evaluation rounds to 8 bits, by some 1e-4 (measured here on two cores).
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit status."""
     options = _parser().parse_args(arguments)
-    try:
-        loss, result = export(options.run, options.out, trial=options.trial, data=options.data)
-    except (ValueError, OSError) as error:
-        print("error:", *str(error).split(), file=sys.stderr)
-        return 2
-    console = Console()
+    with signals.watched(f"To repeat: {shlex.join(['python', *sys.argv])}") as watch:
+        try:
+            loss, result = export(options.run, options.out, trial=options.trial, data=options.data)
+        except (ValueError, OSError) as error:
+            return terminal.refuse(error)
+        except KeyboardInterrupt:
+            print("Stopped; nothing was exported.", file=sys.stderr)
+            return watch.status
+    console = terminal.console()
     console.print(f"{options.out}: {result.shape}, measured again: {loss:.4f} nat/token", soft_wrap=True)
     console.print("Let it write:")
-    console.print(f'python -m tinystories.predict_model {options.out} --prompt "Once upon a time"', soft_wrap=True)
+    console.print(predict_command(str(options.out)), soft_wrap=True)
     return 0
 
 
 def _parser() -> Parser:
     parser = Parser(prog="sweeps/export.py", description=__doc__)
-    parser.add_argument("run", type=Path, help="run folder of the sweep, runs/NAME")
-    parser.add_argument("--out", type=Path, required=True, help="folder to write, such as models/best")
+    parser.add_argument("run", type=types.path, help="run folder of the sweep, runs/NAME")
+    parser.add_argument("--out", type=types.path, required=True, help="folder to write, such as models/best")
     parser.add_argument("--trial", help="trial to export (default: the best)")
-    parser.add_argument("--data", help="where the sweep's data are now (default: where they were)")
+    parser.add_argument("--data", type=types.location, help="where the sweep's data are now (default: where they were)")
     return parser
 
 
@@ -74,34 +87,65 @@ def export(run: Path, out: Path, *, trial: str | None = None, data: str | None =
 
     Raises:
         ValueError: no usable checkpoint, other data, or a loss that is not the one that the sweep reported.
+        OSError: the data or the checkpoint cannot be read, or the folder cannot be written.
     """
     folder = RunFolder(run)
     result = _choose(folder, trial)
     saved = checkpoint.load(_location(folder, result))
-    known = json.loads(folder.origin.read_text())
-    dataset = open_dataset(data or known["location"])
+    result = _sized(result, saved)
+    dataset = _open_data(folder, data)
     if dataset.fingerprint != saved.data_fingerprint:
         raise ValueError(f"{dataset.folder} holds other data than trial {result.trial_id} was trained on; see --data")
     _require_replaceable(out)
+    spec = yaml.safe_load(folder.spec.read_text(encoding="utf-8"))
     with locked(out), staged(out) as aside:
-        _write_model(saved, dataset, aside)
-        loss, bpb = _measure(aside, dataset)
-        if abs(loss - result.best_val_loss) > TOLERANCE:
-            raise ValueError(
-                f"trial {result.trial_id}: the exported files have a loss of {loss:.4f}, but the sweep reported "
-                f"{result.best_val_loss:.4f}; nothing was exported"
-            )
+        with _one_kind_of_error(f"trial {result.trial_id} cannot be exported to {out}"):
+            exported.write(_model(saved), dataset.folder / TOKENIZER, aside)
+            model = exported.read(aside).to("cuda" if torch.cuda.is_available() else "cpu")
+        found = evaluate(model, dataset, batch_size=16)
+        _require_reported(found if _read_all(saved) else _sampled(model, saved, dataset), result)
         card = model_card(
-            result, saved, spec=yaml.safe_load(folder.spec.read_text()), loss=loss, bpb=bpb, name=str(out)
+            result,
+            saved.config,
+            spec=spec,
+            data=describe(dataset.folder),
+            precision=saved.precision,
+            loss=(found.loss, found.se),
+            bpb=found.bpb,
+            out=str(out),
         )
-        (aside / "README.md").write_text(card)
-    return loss, result
+        (aside / exported.CARD).write_text(card, encoding="utf-8")
+        exported.open_to_others(aside)
+    return found.loss, result
+
+
+@contextmanager
+def _one_kind_of_error(doing: str) -> Iterator[None]:
+    """Make an OSError of what safetensors, tokenizers and torch raise, each a kind of its own, when a disk is full."""
+    try:
+        yield
+    except (ValueError, OSError, MemoryError):
+        raise
+    except Exception as error:
+        raise OSError(f"{doing}: {error}") from error
+
+
+def _open_data(folder: RunFolder, data: str | None) -> Dataset:
+    """The data from where they are said to be, or were when the sweep ran."""
+    if data is not None:
+        return open_dataset(data)
+    try:
+        location = json.loads(folder.origin.read_text(encoding="utf-8"))["location"]
+    except (ValueError, LookupError, TypeError):
+        raise ValueError(f"{folder.origin} is damaged; say where the sweep's data are: --data FOLDER") from None
+    try:
+        return open_dataset(location)
+    except (ValueError, OSError) as error:
+        raise OSError(f"{error}; if the sweep's data have moved, say where they are: --data FOLDER") from None
 
 
 def _choose(folder: RunFolder, trial: str | None) -> Result:
-    if not folder.spec.exists():
-        raise ValueError(f"{folder.root} is not the run folder of a sweep; give runs/NAME")
-    kept = (_as_kept(folder, result) for result in read_results(folder.results))
+    kept = (_as_kept(folder, result) for result in _results(folder))
     usable = [result for result in ranked(kept) if result.checkpoint]
     if not usable:
         raise ValueError(f"{folder.root} has no usable checkpoint: no trial has ended with a loss yet")
@@ -112,6 +156,25 @@ def _choose(folder: RunFolder, trial: str | None) -> Result:
             return result
     names = ", ".join(result.trial_id for result in usable)
     raise ValueError(f"trial {trial!r} has no usable checkpoint; trials that have one: {names}")
+
+
+def _results(folder: RunFolder) -> list[Result]:
+    """The rows of a sweep as its journal has them; their sizes follow from the checkpoint."""
+    if not folder.spec.exists():
+        raise ValueError(f"{folder.root} is not the run folder of a sweep; give runs/NAME")
+    require_journal(folder)
+    spec = load.parse(yaml.safe_load(folder.spec.read_text(encoding="utf-8")))
+    return Rows(spec, vocab_size=1, root=str(folder.root)).table(read_trials(folder))
+
+
+def _sized(result: Result, saved: Checkpoint) -> Result:
+    """A row with the sizes of its model."""
+    model = saved.model_config
+    return replace(
+        result,
+        parameters=size.parameters(model),
+        non_embedding_parameters=size.non_embedding_parameters(model),
+    )
 
 
 def _as_kept(folder: RunFolder, result: Result) -> Result:
@@ -138,91 +201,35 @@ def _location(folder: RunFolder, result: Result) -> str:
 
 def _require_replaceable(out: Path) -> None:
     """Replace an earlier export, and nothing else."""
-    if out.is_file() or (out.is_dir() and not {path.name for path in out.iterdir()} <= FILES):
+    if out.is_file() or (out.is_dir() and not {path.name for path in out.iterdir()} <= exported.FILES):
         raise ValueError(f"{out} holds something else than an exported model; give another --out")
 
 
-def _write_model(saved: Checkpoint, dataset: Dataset, folder: Path) -> None:
-    """Safetensors, config, generation config and tokenizer, as `transformers` reads them."""
-    import transformers
-
-    transformers.utils.logging.disable_progress_bar()
-    tokenizer = transformers.PreTrainedTokenizerFast(
-        tokenizer_file=str(dataset.folder / TOKENIZER),
-        eos_token=END_OF_TEXT,
-        bos_token=END_OF_TEXT,
-        model_max_length=saved.model_config.context,
-        clean_up_tokenization_spaces=False,
-    )
+def _model(saved: Checkpoint) -> GPTNeo:
     model = GPTNeo(saved.model_config)
     model.load_state_dict(saved.model)
-    converted = to_transformers(model, end_of_text=tokenizer.eos_token_id)
-    converted.generation_config = transformers.GenerationConfig(
-        do_sample=True,
-        temperature=0.8,
-        top_k=40,
-        max_new_tokens=saved.model_config.context // 2,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.eos_token_id,
-    )
-    converted.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    return model
 
 
-def _measure(folder: Path, dataset: Dataset) -> tuple[float, float]:
-    """Validation loss of the exported files, read back from disk. [nat/token], [bit/byte]"""
-    import transformers
-
-    model = from_transformers(transformers.AutoModelForCausalLM.from_pretrained(folder))
-    return evaluate(model.to("cuda" if torch.cuda.is_available() else "cpu"), dataset, batch_size=16)
+def _read_all(saved: Checkpoint) -> bool:
+    """Whether the checkpoint's loss is that of all validation stories, as a trial's last one is."""
+    return saved.metrics.evaluation == saved.config.evaluations
 
 
-def model_card(result: Result, saved: Checkpoint, *, spec: dict[str, Any], loss: float, bpb: float, name: str) -> str:
-    """The README of an exported model: shape, data, metrics, how it was made and how to use it."""
-    recipe = "\n".join(f"| {key} | {value} |" for key, value in asdict(saved.config).items())
-    return f"""---
-library_name: transformers
-pipeline_tag: text-generation
-tags: [gpt_neo, tinystories]
----
-# A GPT-Neo of {result.shape}
+def _sampled(model: GPTNeo, saved: Checkpoint, dataset: Dataset) -> Evaluation:
+    """What the model makes of the stories that every evaluation of its trial has read."""
+    text_N = sample(dataset, size.evaluation_tokens(saved.config, dataset.vocab_size))
+    return evaluate(model, dataset, batch_size=16, text_N=text_N)
 
-Trial {result.trial_id} ({result.status}) of the sweep `{spec["name"]}`.
 
-| | |
-|---|---|
-| parameters | {result.parameters:,} ({result.non_embedding_parameters:,} without embeddings) |
-| vocabulary | {saved.model_config.vocab_size:,} ({saved.tokenizer}) |
-| context | {saved.model_config.context} tokens; local layers see {saved.model_config.window} |
-| validation loss | {loss:.4f} nat/token, measured on these files |
-| bits per byte | {bpb:.4f} |
-| trained on | {result.tokens:,} tokens, {result.flops:.2e} FLOPs, {result.seconds:.0f} s |
-| data | fingerprint `{saved.data_fingerprint}` |
-
-## Use
-```python
-from transformers import AutoModelForCausalLM, AutoTokenizer
-
-model = AutoModelForCausalLM.from_pretrained("{name}")
-tokenizer = AutoTokenizer.from_pretrained("{name}")
-prompt = tokenizer("Once upon a time", return_tensors="pt")
-print(tokenizer.decode(model.generate(**prompt)[0]))
-```
-
-## Training
-| setting | value |
-|---|---|
-{recipe}
-
-The learning rate is the one at width 256; hidden matrices use it times 256 / width unless scaling is off.
-
-## The sweep
-```yaml
-{yaml.safe_dump(spec, sort_keys=False).strip()}
-```
-"""
+def _require_reported(found: Evaluation, result: Result) -> None:
+    """Refuse files whose loss is not the one that the sweep reported, or no number."""
+    if not abs(found.loss - result.best_val_loss) <= TOLERANCE:
+        raise ValueError(
+            f"trial {result.trial_id}: the exported files have a loss of {found.loss:.4f}, but the sweep reported "
+            f"{result.best_val_loss:.4f}; nothing was exported"
+        )
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(terminal.run(main))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 SECONDS = 3600
-"""In an hour. [s/h]"""
+"""Seconds in an hour. [s/h]"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +22,7 @@ class Limits:
     gpu_hours: float | None = None
     """Time that trials hold GPUs, or slots where they train on CPUs. [h]"""
     money: float | None = None
-    """In the currency of the price."""
+    """Money that it may cost, in the currency of the price."""
     cost_per_hour: float | None = None
     """Price of a GPU, or of a slot on CPUs. [1/h]"""
 

@@ -1,4 +1,4 @@
-"""Run a sweep: python sweeps/run.py [SPEC.yaml]. Running the same command again goes on, or prints the result."""
+"""Run a sweep: python sweeps/run.py [SPEC.yaml]. Running the same command again resumes it, or prints the result."""
 
 import argparse
 import logging
@@ -9,15 +9,24 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from importlib.machinery import PathFinder
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from rich.console import Console
 
+if __name__ == "__main__":
+    # wandb[sweeps] comes with a package of this name; Ray's workers would find it even where this file does not.
+    found = PathFinder.find_spec("sweeps", sys.path[1:])
+    if found and found.origin and not Path(found.origin).parent.samefile(Path(__file__).parent):
+        print(f"error: {found.origin} is another package named sweeps, found before this one", file=sys.stderr)
+        sys.exit(2)
+
 from sweeps import showing
 from sweeps.limits import Limits
-from sweeps.machines import cluster, packing, replay
+from sweeps.machines import cluster, packing, replay, signals
 from sweeps.machines.simulated import Clock
+from sweeps.policy import samplers
 from sweeps.record import claim
 from sweeps.record.folder import RunFolder
 from sweeps.record.mirror import Mirror
@@ -25,48 +34,55 @@ from sweeps.record.tracking import Tracker
 from sweeps.report import live, preview, result
 from sweeps.report.live import Display
 from sweeps.spec import load
-from sweeps.spec.corpus import Data, prepare, vocab_size
+from sweeps.spec.corpus import Data, prepare, valid_tokens, vocab_size
 from sweeps.spec.schema import Spec
 from sweeps.sweep import Sweep
+from tinystories import options as types
+from tinystories import terminal
 from tinystories.config import parse_number
 from tinystories.models import size
 from tinystories.options import Parser
 
 DEMO = Path(__file__).with_name("demo.yaml")
-INTERRUPTED = 130
-"""Exit status after Ctrl-C, as shells have it."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit status."""
     options = _parser().parse_args(arguments)
-    try:
-        with ExitStack() as stack:
-            session = _prepare(options, stack)
-            return session if isinstance(session, int) else _run(session)
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(f"Stopped; to resume: {_command()}", file=sys.stderr)
-        return INTERRUPTED
+    with signals.watched(_to_resume()) as watch:
+        try:
+            with ExitStack() as stack:
+                session = _prepare(options, stack)
+                return session if isinstance(session, int) else _run(session, watch)
+        except (ValueError, OSError) as error:
+            return terminal.refuse(error)
+        except KeyboardInterrupt:
+            print(f"Stopped. {_to_resume()}", file=sys.stderr)
+            return watch.status
 
 
 def _parser() -> Parser:
     parser = Parser(prog="sweeps/run.py", description=__doc__)
     add = parser.add_argument
-    add("spec", nargs="?", type=Path, default=DEMO, help="the sweep (default: sweeps/demo.yaml)")
+    add("spec", nargs="?", type=types.path, default=DEMO, help="the sweep (default: sweeps/demo.yaml)")
     add("--name", help="name of the run folder, runs/NAME (default: the sweep's name)")
     add("--trials", metavar="N", help="number of trials; more than before adds some")
     add("--hours", type=_amount, metavar="H", help="stop after this time, over all runs of the sweep")
     add("--gpu-hours", type=_amount, metavar="H", help="stop when trials have held GPUs for so long (on CPUs: slots)")
     add("--cost-per-hour", type=_amount, metavar="C", help="price of a GPU-hour, for --budget and the leaderboard")
     add("--budget", type=_amount, metavar="M", help="stop when the GPU-hours have cost so much")
-    add("--storage", metavar="URI", help="where checkpoints and a copy of the results go (s3://bucket/folder)")
+    add(
+        "--storage",
+        type=types.location,
+        metavar="URI",
+        help="where checkpoints and a copy of the results go (s3://bucket/folder)",
+    )
     add("--address", help="a running Ray cluster: host:port or auto (default: this machine alone)")
     add("--dry-run", action="store_true", help="only show which trials would run, and what they cost")
     add("--tokens-per-second", type=_amount, metavar="T", help="for --dry-run: speed of a trial of average size")
-    add("--replay", type=Path, metavar="TABLE", help="recorded curves, a CSV or a run folder, instead of training")
+    add(
+        "--replay", type=types.path, metavar="TABLE", help="recorded curves, a CSV or a run folder, instead of training"
+    )
     add("--workers", type=_workers, default=1, metavar="W", help="simulated trials at a time in a replay (default: 1)")
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="replace an entry of the sweep")
     return parser
@@ -89,8 +105,8 @@ def _workers(text: str) -> int:
     return int(workers)
 
 
-def _command() -> str:
-    return shlex.join(["python", *sys.argv])
+def _to_resume() -> str:
+    return f"To resume: {shlex.join(['python', *sys.argv])}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,16 +133,18 @@ def _prepare(options: argparse.Namespace, stack: ExitStack) -> Session | int:
     """
     limits = _limits(options)
     spec, raw = load.load(options.spec, options.set, name=options.name, trials=options.trials)
+    if spec.notes:
+        print(f"{options.spec.name}: {'; '.join(spec.notes)}.", file=sys.stderr)
+    samplers.check(spec)
     vocabulary = vocab_size(spec.data)
-    spec = spec.for_vocabulary(vocabulary)
+    asked, spec = spec, spec.for_vocabulary(vocabulary)
     size.steps(spec.largest_trial(vocabulary), vocabulary)  # refuses a budget that is too short
     if options.dry_run:
-        preview.show(spec, vocabulary, Console(), price=limits, tokens_per_second=options.tokens_per_second)
-        return 0
+        return _preview(options, spec, vocabulary, limits)
     if options.replay:
         return _replay(options, spec, vocabulary, limits)
     folder = RunFolder(Path("runs", spec.name).absolute())
-    claim.check_spec(folder, spec)
+    claim.check_spec(folder, asked)
     location = claim.storage_location(folder, options.storage)
     if options.address:
         cluster.check_answers(options.address)
@@ -136,7 +154,7 @@ def _prepare(options: argparse.Namespace, stack: ExitStack) -> Session | int:
         stack.enter_context(folder.locked())
         mirror = Mirror(folder, location and f"{location}/{spec.name}")
         mirror.fetch()
-        claim.check_spec(folder, spec)
+        claim.check_spec(folder, asked)
         claim.check_data(folder, data)
         claim.claim(folder, raw, data, location)
         sweep = Sweep(spec, folder, vocab_size=data.vocab_size, checkpoints=mirror.checkpoints, limits=limits)
@@ -149,13 +167,11 @@ def _prepare(options: argparse.Namespace, stack: ExitStack) -> Session | int:
 def _finished(sweep: Sweep, folder: RunFolder) -> int:
     """Make good what a kill cut short, and show the result; returns the exit status."""
     spec = sweep.spec
-    tracker = _tracker(sweep, folder)
-    if not tracker.has_lost_runs:
-        tracker.mode = "disabled"
-    showing.show(sweep, folder, tracker)
+    lost = any(trial.run_id for trial in sweep.trials.values()) and not (folder.root / "wandb").exists()
+    showing.show(sweep, folder, _tracker(sweep, folder, spec.wandb if lost else "disabled"))
     sweep.settle()
     sweep.close()
-    return result.show_result(spec, sweep.rows.table(sweep.trials), folder, Console(), sweep.meter.limits)
+    return result.show_result(spec, sweep.rows.table(sweep.trials), folder, _console(), sweep.meter.limits)
 
 
 def _limits(options: argparse.Namespace) -> Limits:
@@ -167,14 +183,27 @@ def _limits(options: argparse.Namespace) -> Limits:
     )
 
 
+def _preview(options: argparse.Namespace, spec: Spec, vocabulary: int, limits: Limits) -> int:
+    """What the sweep would run and cost; nothing is written. Returns the exit status."""
+    preview.show(
+        spec,
+        vocabulary,
+        _console(),
+        valid_tokens=valid_tokens(spec.data),
+        price=limits,
+        tokens_per_second=options.tokens_per_second,
+    )
+    return 0
+
+
 def _replay(options: argparse.Namespace, spec: Spec, vocabulary: int, limits: Limits) -> int:
     """The sweep on recorded curves; nothing is written. Returns the exit status."""
     spec = replace(spec, confirm=None)  # a table holds no new seeds
-    table, clock, console = replay.read_table(options.replay, spec), Clock(), Console()
+    table, clock, console = replay.read_table(options.replay, spec), Clock(), _console()
     if limits.limited and not all("seconds" in record.costs for record in table.records):
         raise ValueError(f"--replay {options.replay} has no seconds, so --hours, --gpu-hours and --budget mean nothing")
     wanted, spec = spec.trials, replace(spec, run_cap=min(spec.run_cap, len(table.records)))
-    sweep = Sweep(spec, None, vocab_size=vocabulary, checkpoints="", limits=limits, clocks=clock.clocks)
+    sweep = Sweep(spec, None, vocab_size=vocabulary, limits=limits, clocks=clock.clocks)
     sweep.take_slots(options.workers, gpu_share=1.0)
     replay.play(sweep, table, workers=options.workers, clock=clock)
     results = sweep.rows.table(sweep.trials)
@@ -219,7 +248,7 @@ def _start(
         slots, gpus = cluster.slots(spec.cpus_per_trial, _trials_per_gpu(spec, data.vocab_size))
         if not mirror.active and not cluster.is_here_alone():
             raise ValueError("the cluster has other nodes: give --storage, a folder or URI that all of them reach")
-        tracker = _tracker(sweep, folder)
+        tracker = _tracker(sweep, folder, spec.wandb)
         showing.show(sweep, folder, tracker)
     sweep.take_slots(slots, gpu_share=gpus or 1.0)
     from sweeps.machines.worker import SlotConfig, train
@@ -247,10 +276,10 @@ def _start(
     )
 
 
-def _tracker(sweep: Sweep, folder: RunFolder) -> Tracker:
+def _tracker(sweep: Sweep, folder: RunFolder, mode: str) -> Tracker:
     """The owner of the sweep's W&B runs."""
-    spec = sweep.spec
-    return Tracker.open(spec.wandb, sweep=spec.name, folder=folder.root, project=spec.project, token=sweep.record.token)
+    name, project = sweep.spec.name, sweep.spec.project
+    return Tracker.open(mode, sweep=name, folder=folder.root, project=project, token=sweep.record.token)
 
 
 def _trials_per_gpu(spec: Spec, vocab_size: int) -> int:
@@ -260,18 +289,25 @@ def _trials_per_gpu(spec: Spec, vocab_size: int) -> int:
     return spec.trials_per_gpu or packing.trials_per_gpu(spec, vocab_size, cluster.gpu_bytes())
 
 
+def _console(file: TextIO | None = None) -> Console:
+    """Prints paths and values as they are, brackets and colons included."""
+    return Console(file=file, markup=False, emoji=False, highlight=False)
+
+
 @contextmanager
 def _quiet(log: Path) -> Iterator[Console]:
     """Send all that this process and its children print to a log; the console given still reaches the terminal."""
     sys.stdout.flush()
     sys.stderr.flush()
     terminals = os.dup(1), os.dup(2)
-    with open(log, "a") as file, os.fdopen(os.dup(1), "w") as terminal:
+    with open(log, "a", encoding="utf-8") as file, ExitStack() as stack:
+        shown = os.dup(1)
+        stack.callback(os.close, shown)
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", force=True)
         try:
-            yield Console(file=terminal)
+            yield _console(terminal.open_stream(shown, sys.stdout))
         finally:
             sys.stdout.flush()
             sys.stderr.flush()
@@ -280,7 +316,7 @@ def _quiet(log: Path) -> Iterator[Console]:
                 os.close(saved)
 
 
-def _run(session: Session) -> int:
+def _run(session: Session, watch: signals.Watch) -> int:
     """Run the trials, then show what came of them; returns the exit status.
 
     Raises:
@@ -299,7 +335,7 @@ def _run(session: Session) -> int:
             session.mirror.update()
 
         tuning.run(sweep, session.slot, slots=session.slots, on_step=on_step)
-        for trial in sweep.trials.running:  # what Ctrl-C has cut short
+        for trial in sweep.trials.running:  # what a signal has cut short
             sweep.interrupt(trial.trial_id)
         sweep.settle()
     results, limits = sweep.rows.table(sweep.trials), sweep.meter.limits
@@ -314,9 +350,9 @@ def _run(session: Session) -> int:
     if used_up := sweep.meter.used_up:
         console.print(f"{used_up} is used up with {left} trials left; a larger one resumes them.")
         return status
-    console.print(f"Stopped with {left} trials left; to resume: {_command()}", soft_wrap=True)
-    return INTERRUPTED
+    console.print(f"Stopped with {left} trials left. {_to_resume()}", soft_wrap=True)
+    return watch.status
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(terminal.run(main))

@@ -26,7 +26,7 @@ from sweeps.events import (
     Substituted,
     TrialEvent,
 )
-from sweeps.spec.space import Assignment
+from sweeps.spec.recipe import Assignment
 from tinystories.metrics import Metrics
 
 Item = TypeVar("Item")
@@ -71,9 +71,9 @@ class Trial:
     gpu_share: float = 1.0
     """Share of a GPU that it held last; on CPUs 1, a slot."""
     run_id: str = ""
-    """Of its W&B run; empty: it has none."""
+    """Name of its W&B run; empty: it has none."""
     answered_by: Assignment | None = None
-    """In a replay, the recorded configuration."""
+    """The recorded configuration that answers for it in a replay."""
 
     @property
     def metrics(self) -> Metrics | None:
@@ -117,7 +117,7 @@ def ranked(trials: Iterable[Trial]) -> list[Trial]:
 
 
 def front(items: Iterable[Item], *, loss: Callable[[Item], float], second: Callable[[Item], float]) -> list[Item]:
-    """Those that none beats in both objectives, smallest in the second one first."""
+    """Items that no other beats in both objectives, smallest in the second one first."""
     found: list[Item] = []
     for item in sorted(items, key=lambda item: (second(item), loss(item))):
         if not found or loss(item) < loss(found[-1]):
@@ -131,7 +131,7 @@ class Trials(Mapping[str, Trial]):
     def __init__(self) -> None:
         self._trials: dict[str, Trial] = {}
         self.unfinished: dict[str, Trial] = {}
-        """Those that run or are interrupted, in the order in which they began."""
+        """Trials that run or are interrupted, in the order in which they began."""
         self.searched = 0
         """Trials of the search that were proposed and not abandoned."""
         self.closed_at = 0
@@ -139,7 +139,7 @@ class Trials(Mapping[str, Trial]):
         self.seconds = 0.0
         """Training and evaluation time of all trials. [s]"""
         self.evaluations = 0
-        """Of all trials."""
+        """Evaluations of all trials."""
         self.spent = Spent(at=0.0, seconds=0.0, gpu_seconds=0.0)
         """What the sweep has taken, as it was written down last."""
 
@@ -154,7 +154,7 @@ class Trials(Mapping[str, Trial]):
 
     @property
     def running(self) -> list[Trial]:
-        """Those that a worker has."""
+        """Trials that a worker has."""
         return [trial for trial in self.unfinished.values() if trial.state == "running"]
 
     def apply(self, event: Event) -> None:
@@ -233,6 +233,6 @@ class Trials(Mapping[str, Trial]):
         trial.checkpoint = event.checkpoint
 
     def release(self) -> None:
-        """Take all running trials for interrupted: the process that ran them is no more."""
+        """Count all running trials as interrupted: the process that ran them has ended."""
         for trial in self.unfinished.values():
             trial.state = "interrupted"

@@ -7,7 +7,7 @@ from optima import Losses, best, optimum, ratio, verdict
 
 
 def parabola(rate: float, *, rates: int = 7) -> Losses:
-    """Least at a rate, on a grid of factors of 2."""
+    """Losses that are lowest at a rate, on a grid of factors of 2."""
     return {2.0**power: 3 + (power - math.log2(rate)) ** 2 for power in range(rates)}
 
 

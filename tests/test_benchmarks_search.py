@@ -15,9 +15,8 @@ from search_report import Setting, sentences
 from simulation import Contender, End, Simulation, Step, regret_at
 
 from sweeps.machines.replay import Record
-from sweeps.policy.halving import SuccessiveHalving
 from sweeps.spec.load import parse
-from sweeps.spec.space import Assignment
+from sweeps.spec.recipe import Assignment
 
 TOKENS = 900.0
 
@@ -75,7 +74,7 @@ def test_a_long_trial_reports_late() -> None:
     # Depth 2 has its evaluations after 1 and 2 s, depth 3 then after 4 and 6 s; depth 1 after 5 and 10 s.
     order = [("2", 1), ("2", 2), ("3", 1), ("1", 1), ("3", 2), ("1", 2)]
     assert [(trial, evaluation) for trial, evaluation, _ in contender.reported] == order
-    assert simulation.now == pytest.approx(10)
+    assert simulation.clock.now == pytest.approx(10)
 
 
 def test_the_budget_counts_the_evaluations_of_all_workers() -> None:
@@ -135,11 +134,12 @@ def test_top_3_spends_its_budget_on_first_rungs_and_three_full_trainings(
     steps = simulation.run()
     draws = (budget * evaluations - 3 * (evaluations - rung)) / rung
     assert simulation.spent == pytest.approx(draws * rung / evaluations + 3 * (1 - rung / evaluations)) == budget
-    trained = [trial for trial in simulation.trials if trial.evaluation == evaluations]
-    best = sorted(simulation.trials, key=lambda trial: trial.record.losses[rung - 1])[:3]
-    assert len(simulation.trials) == draws
-    assert sorted(trial.name for trial in trained) == sorted(trial.name for trial in best)
-    assert min(trial.record.losses[-1] for trial in best) == made.finals.min() + steps[-1][1] * (
+    trials = simulation.sweep.trials.values()
+    trained = [trial for trial in trials if trial.evaluation == evaluations]
+    best = sorted(trials, key=lambda trial: simulation.records[trial.trial_id].losses[rung - 1])[:3]
+    assert len(trials) == draws
+    assert sorted(trial.trial_id for trial in trained) == sorted(trial.trial_id for trial in best)
+    assert min(simulation.records[trial.trial_id].losses[-1] for trial in best) == made.finals.min() + steps[-1][1] * (
         np.median(made.finals) - made.finals.min()
     )
 
@@ -150,19 +150,19 @@ def test_top_3_draws_no_more_than_the_table_has() -> None:
     assert regret_at(steps, 50) == 0
 
 
-def test_ray_decides_as_our_halving_does_where_both_rules_agree() -> None:
-    """Falling losses go on and rising ones stop; between them Ray's interpolated cut-off lets some more go on."""
+def test_ray_decides_as_asha_does_where_both_rules_agree() -> None:
+    """Falling losses continue and rising ones stop; between them Ray's interpolated cut-off lets some more continue."""
     made = table([[1.0] * 27] * 2)
     for losses in (range(20, 0, -1), range(1, 21)):
         ray = Ray(made, seed=0, budget=50)
-        halving = SuccessiveHalving(eta=3, rungs=(3, 9))
+        halving = RandomHalving(made, seed=0, budget=50)
         for loss in losses:
             proposal = ray.ask()
             assert proposal is not None
             for evaluation in range(1, 27):
-                goes_on = ray.report(proposal[0], evaluation, float(loss))
-                assert goes_on == halving.report(proposal[0], evaluation, float(loss))
-                if not goes_on:
+                continues = ray.report(proposal[0], evaluation, float(loss))
+                assert continues == halving.report(proposal[0], evaluation, float(loss))
+                if not continues:
                     break
             ray.end(proposal[0], "stopped", float(loss))
 
@@ -218,10 +218,10 @@ def test_finished_searches_are_kept_and_not_run_again(tmp_path: Path) -> None:
     jobs = [Job("stories", "tokens", 8, "random", 5.0, seed) for seed in range(3)]
     kept = tmp_path / "kept.jsonl"
     first = list(outcomes(jobs[:2], data=tmp_path, processes=1, kept=kept))
-    lines = kept.read_text().splitlines()
+    lines = kept.read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["job"][-1] for line in lines] == [0, 1]
 
     again = list(outcomes(jobs, data=tmp_path, processes=1, kept=kept))
     assert again[:2] == first
-    assert kept.read_text().splitlines()[:2] == lines
-    assert len(kept.read_text().splitlines()) == 3
+    assert kept.read_text(encoding="utf-8").splitlines()[:2] == lines
+    assert len(kept.read_text(encoding="utf-8").splitlines()) == 3

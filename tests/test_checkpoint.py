@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tinystories.checkpoint import Checkpoint, best, latest, load, save
+from tinystories.checkpoint import Checkpoint, best, latest, load, resume, save
 from tinystories.config import TrialConfig
 from tinystories.metrics import Metrics
 
@@ -20,6 +20,8 @@ def make_checkpoint(evaluation: int, val_loss: float) -> Checkpoint:
         seconds=1.0,
         train_loss=2.0,
         val_loss=val_loss,
+        val_loss_se=0.01,
+        sample_loss=val_loss,
         val_bpb=1.0,
         best_val_loss=val_loss,
         learning_rate=1e-3,
@@ -28,6 +30,7 @@ def make_checkpoint(evaluation: int, val_loss: float) -> Checkpoint:
     return Checkpoint(
         config=config,
         model_config=config.model(vocab_size=20),
+        precision="float32",
         data_fingerprint="abc",
         tokenizer="bpe:20",
         metrics=metrics,
@@ -73,14 +76,14 @@ def test_latest_and_best_remain(
 
 
 def test_folder_without_checkpoints_has_none(tmp_path: Path) -> None:
-    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
 
     assert latest(str(tmp_path)) is None
     assert best(str(tmp_path / "missing")) is None
 
 
 def test_saving_leaves_foreign_files_alone(tmp_path: Path) -> None:
-    (tmp_path / "tokenizer.json").write_text("{}")
+    (tmp_path / "tokenizer.json").write_text("{}", encoding="utf-8")
 
     save_all(tmp_path, [3.0, 2.0])
 
@@ -134,7 +137,7 @@ def test_foreign_file_is_refused_by_name(tmp_path: Path, content: bytes) -> None
     path = tmp_path / "evaluation-0001-loss-3.000000.pt"
     path.write_bytes(content)
 
-    with pytest.raises(ValueError, match=f"{path.name} is damaged or not a checkpoint of version 2; delete it"):
+    with pytest.raises(ValueError, match=f"{path.name} is damaged or not a checkpoint; delete it"):
         load(str(path))
 
 
@@ -151,10 +154,28 @@ def test_changed_bytes_are_found(tmp_path: Path) -> None:
 
 def test_checkpoint_of_another_version_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "evaluation-0001-loss-3.000000.pt"
-    torch.save({"version": 0}, path)
+    torch.save({"version": 2}, path)
 
-    with pytest.raises(ValueError, match="not a checkpoint of version 2"):
-        load(str(path))
+    for read in (lambda: load(str(path)), lambda: resume(str(tmp_path))):
+        with pytest.raises(ValueError, match=r"000\.pt is not a checkpoint of version 3, .* or delete it"):
+            read()
+    assert path.exists()
+
+
+@pytest.mark.parametrize(("damaged", "taken"), [((), 3), ((3,), 2), ((2,), 3), ((2, 3), None)])
+def test_the_latest_whole_checkpoint_is_taken_and_damaged_ones_behind_it_go(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, damaged: tuple[int, ...], taken: int | None
+) -> None:
+    save_all(tmp_path, [3.0, 2.0, 2.5])
+    for path in tmp_path.iterdir():
+        if int(path.name[11:15]) in damaged:
+            path.write_bytes(path.read_bytes()[:-100])
+
+    found = resume(str(tmp_path))
+
+    assert (found and found.metrics.evaluation) == taken
+    assert caplog.text.count("is damaged: deleted") == (0 if taken == 3 else len(damaged))
+    assert sorted(int(path.name[11:15]) for path in tmp_path.iterdir()) == [n for n in (2, 3) if n <= (taken or 0)]
 
 
 def test_missing_file_is_named(tmp_path: Path) -> None:

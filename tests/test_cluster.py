@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.fixture
 def cluster() -> dict[str, Any]:
-    return yaml.safe_load((ROOT / "cluster.yaml").read_text())
+    return yaml.safe_load((ROOT / "cluster.yaml").read_text(encoding="utf-8"))
 
 
 def accepted(cluster: dict[str, Any]) -> dict[str, Any]:
@@ -77,11 +77,11 @@ def test_head_and_workers_are_the_same_machine_image_and_may_use_the_bucket(clus
 
 
 def test_nodes_are_set_up_as_the_readme_says(cluster: dict[str, Any]) -> None:
-    makefile = (ROOT / "Makefile").read_text()
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     recipe = makefile[makefile.index("setup:") :]
 
     assert "cd ~/tinystories-sweeps && make setup" in cluster["setup_commands"]
-    assert "make setup" in (ROOT / "README.md").read_text()
+    assert "make setup" in (ROOT / "README.md").read_text(encoding="utf-8")
     assert re.search(r"pip install .*-r requirements\.txt\n.*pip install .*--no-deps -e \.\n", recipe)
 
 
@@ -101,6 +101,6 @@ def test_authentication_is_the_same_for_nodes_and_driver(cluster: dict[str, Any]
 
 
 def test_no_secret_stands_in_the_file() -> None:
-    text = (ROOT / "cluster.yaml").read_text()
+    text = (ROOT / "cluster.yaml").read_text(encoding="utf-8")
 
     assert not re.search(r"WANDB_API_KEY\s*[:=]|AKIA[0-9A-Z]{16}|[0-9a-f]{40}", text)

@@ -23,7 +23,7 @@ def shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def move_to(machine: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Go on as another machine, which has a cache of its own."""
+    """Continue as another machine, which has a cache of its own."""
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(folder / machine))
 
 
@@ -62,16 +62,16 @@ def test_a_budget_of_seconds_is_compared_with_the_seconds_that_compiling_takes()
 
 
 def test_depth_does_not_name_code_but_all_else_does() -> None:
-    def named(micro_batch: int = 8, dtype: torch.dtype = torch.float32, **changes: int) -> str:
+    def named(micro_batch: int = 8, dtype: torch.dtype = torch.float32, **changes: float) -> str:
         return compiling.name(replace(CONFIG, **changes), micro_batch, dtype)
 
     others = [
         *(named(depth=1), named(width=32), named(heads=4), named(vocab_size=51), named(context=32), named(window=8)),
-        *(named(micro_batch=4), named(dtype=torch.bfloat16)),
+        *(named(micro_batch=4), named(dtype=torch.bfloat16), named(mlp_ratio=2), named(dropout=0.1)),
     ]
 
     assert named(depth=2) == named(depth=7)
-    assert len({named(), *others}) == 9
+    assert len({named(), *others}) == 11
 
 
 def test_code_is_found_again_on_the_same_machine(shared: str) -> None:
@@ -127,7 +127,7 @@ def test_damaged_archive_costs_no_trial(
 def test_storage_that_cannot_be_written_costs_no_trial(
     shared: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    (tmp_path / "shared").write_text("a file where a folder should be")
+    (tmp_path / "shared").write_text("a file where a folder should be", encoding="utf-8")
 
     assert compile_here(shared) == []
     assert compile_here(shared) == ["kernel.so"]

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinystories.config import ModelConfig, TrialConfig, divisors, field_names, parse_number
+from tinystories.config import Axis, ModelConfig, TrialConfig, divisors, field_names, parse_number, value_type
 
 SHAPE = {"depth": 2, "width": 64, "heads": 4}
 
@@ -29,6 +29,14 @@ SHAPE = {"depth": 2, "width": 64, "heads": 4}
         ({"batch_size": 0}, "batch_size 0 must be above 0"),
         ({"learning_rate": 0.0}, "learning_rate 0.0 must be above 0"),
         ({"weight_decay": -0.1}, "weight_decay -0.1 is below 0"),
+        ({"mlp_ratio": 0}, "mlp_ratio 0 must be above 0"),
+        ({"mlp_ratio": 2.5}, "mlp_ratio 2.5 is not a whole number"),
+        ({"dropout": 1.0}, "dropout 1.0 is not at least 0 and below 1"),
+        ({"beta2": 1}, "beta2 1 is not at least 0 and below 1"),
+        ({"beta1": -0.1}, "beta1 -0.1 is not at least 0 and below 1"),
+        ({"epsilon": 0}, "epsilon 0 must be above 0"),
+        ({"evaluation_tokens": 0}, "evaluation_tokens 0 must be above 0"),
+        ({"evaluation_tokens": 1.5}, "evaluation_tokens 1.5 is not a whole number"),
         ({"axis": "epochs"}, "axis 'epochs' is not one of tokens, flops, seconds"),
         ({"warmup": 0.5, "cooldown": 0.5}, r"warmup 0.5 and cooldown 0.5: .* together below 1"),
     ],
@@ -39,9 +47,10 @@ def test_trial_that_cannot_be_is_refused_by_value(change: dict[str, object], mes
 
 
 def test_trial_hands_its_shape_to_the_model() -> None:
-    trial = TrialConfig(**SHAPE, budget=1e6, context=128, window=32, batch_size=8)
+    others = {"context": 128, "window": 32, "mlp_ratio": 2, "dropout": 0.1}
+    trial = TrialConfig(**SHAPE, **others, budget=1e6, batch_size=8)  # type: ignore[arg-type]
 
-    assert trial.model(vocab_size=50) == ModelConfig(**SHAPE, vocab_size=50, context=128, window=32)
+    assert trial.model(vocab_size=50) == ModelConfig(**SHAPE, **others, vocab_size=50)  # type: ignore[arg-type]
     assert trial.model(vocab_size=50).head_dim == 16
     assert trial.tokens_per_step == 1024
 
@@ -81,4 +90,11 @@ def test_divisors_divide_and_none_is_missing(number: int) -> None:
 
 
 def test_field_names_keep_their_order() -> None:
-    assert field_names(ModelConfig) == ("depth", "width", "heads", "vocab_size", "context", "window")
+    shape = ("depth", "width", "heads", "vocab_size", "context", "window", "mlp_ratio", "dropout")
+
+    assert field_names(ModelConfig) == shape
+
+
+@pytest.mark.parametrize(("annotation", "kind"), [(int | None, int), (int, int), (Axis, Axis)])
+def test_the_type_of_an_optional_value_is_that_of_the_value(annotation: object, kind: object) -> None:
+    assert value_type(annotation) is kind

@@ -54,6 +54,14 @@ def test_each_kind_of_parameter_has_its_rate_and_only_hidden_matrices_decay(
             assert (group["lr"], group["lr"] * group["weight_decay"]) == pytest.approx(expected[kind])
 
 
+def test_adamw_has_the_trials_own_numbers() -> None:
+    trial = make_trial(beta1=0.8, beta2=0.9, epsilon=1e-6)
+
+    defaults = make_optimizer(GPTNeo(trial.model(vocab_size=20)), trial).defaults
+
+    assert (defaults["betas"], defaults["eps"]) == ((0.8, 0.9), 1e-6)
+
+
 def test_every_parameter_is_trained_once() -> None:
     trial = make_trial()
     model = GPTNeo(trial.model(vocab_size=20))

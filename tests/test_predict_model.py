@@ -1,7 +1,10 @@
+import os
 import shutil
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
+from subprocess import CompletedProcess, run
+from sys import executable
 
 import pytest
 import torch
@@ -11,7 +14,8 @@ from tinystories import checkpoint
 from tinystories.config import ModelConfig
 from tinystories.data.dataset import Dataset
 from tinystories.data.tokenizer import Tokenizer, load_tokenizer, train_bpe
-from tinystories.models.model import GPTNeo, to_transformers
+from tinystories.models.conversion import to_transformers
+from tinystories.models.model import GPTNeo
 from tinystories.predict_model import generate, load_model, main
 from tinystories.train_model import main as train_main
 
@@ -181,7 +185,7 @@ def test_what_a_user_does_wrong_is_told_in_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], files: dict[str, str], more: list[str], message: str
 ) -> None:
     for name, content in files.items():
-        (tmp_path / name).write_text(content)
+        (tmp_path / name).write_text(content, encoding="utf-8")
 
     assert main([str(tmp_path), *more]) == 2
     error = capsys.readouterr().err
@@ -192,6 +196,38 @@ def test_what_a_user_does_wrong_is_told_in_one_line(
 def test_bad_temperature_prints_no_half_story(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(trained), "--prompt", "Once", "--temperature", "-1"]) == 2
     assert capsys.readouterr().out == ""
+
+
+def shell(tail: str, *arguments: object, **environment: str) -> CompletedProcess[str]:
+    """The command in a shell's line that ends in `tail`; the last line of its output is the command's status."""
+    words = " ".join(f"'{argument}'" for argument in arguments)
+    script = f"{executable} -m tinystories.predict_model {words} {tail}; echo status ${{PIPESTATUS[0]}}"
+    return run(["bash", "-c", script], env=os.environ | environment, capture_output=True, encoding="latin-1")
+
+
+def test_locale_without_a_character_cuts_no_story_off(trained: Path) -> None:
+    arguments = (trained, "--prompt", "“Ana” \N{SNOWMAN} is", "--max-tokens", "20", "--temperature", "0")
+    whole, poor = (shell("", *arguments, PYTHONIOENCODING=name) for name in ("utf-8", "latin-1"))
+
+    expected = whole.stdout.encode("latin-1").decode("utf-8")
+    assert poor.stdout == expected.encode("latin-1", "replace").decode("latin-1")
+    assert (poor.stderr, poor.stdout.splitlines()[-1]) == ("", "status 0")
+    assert poor.stdout.startswith("?Ana? ? is")
+
+
+def test_reader_that_has_had_enough_ends_the_telling(trained: Path) -> None:
+    told = shell("| head -1", trained, "--stories", 1_000_000, "--max-tokens", 5)
+
+    assert (told.stdout.splitlines()[-1], told.stderr) == ("status 0", "")
+
+
+def test_home_folder_is_meant_by_a_tilde(
+    trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HOME", str(trained.parent))
+
+    assert main([f"~/{trained.name}", "--prompt", "Once", "--max-tokens", "3"]) == 0
+    assert capsys.readouterr().out.startswith("Once")
 
 
 def change_weight(folder: Path, rows: int) -> None:

@@ -1,4 +1,5 @@
 import logging
+from dataclasses import replace
 
 import pytest
 import torch
@@ -7,6 +8,7 @@ from torch import Tensor
 from tinystories import step as step_module
 from tinystories.config import ModelConfig
 from tinystories.device import give_memory_back
+from tinystories.models.dropout import Noise, noise
 from tinystories.models.model import GPTNeo
 from tinystories.models.size import parameters, training_bytes
 from tinystories.step import Step, largest_micro_batch
@@ -15,9 +17,9 @@ CONFIG = ModelConfig(depth=2, width=16, heads=2, vocab_size=50, context=24, wind
 CPU = torch.device("cpu")
 
 
-def make(*, batch_size: int = 8, compiles: bool = False) -> tuple[Step, Tensor, Tensor]:
+def make(*, batch_size: int = 8, compiles: bool = False, dropout: float = 0.0) -> tuple[Step, Tensor, Tensor]:
     torch.manual_seed(0)
-    model = GPTNeo(CONFIG)
+    model = GPTNeo(replace(CONFIG, dropout=dropout))
     tokens_BL = torch.randint(CONFIG.vocab_size, (batch_size, CONFIG.context + 1))
     return Step(model, batch_size=batch_size, compiles=compiles), tokens_BL[:, :-1], tokens_BL[:, 1:]
 
@@ -28,8 +30,8 @@ def gradients(step: Step) -> list[Tensor]:
     return [gradient.clone() for gradient in taken if gradient is not None]
 
 
-def whole_batch() -> tuple[Tensor, list[Tensor]]:
-    step, inputs_BL, targets_BL = make()
+def whole_batch(*, dropout: float = 0.0) -> tuple[Tensor, list[Tensor]]:
+    step, inputs_BL, targets_BL = make(dropout=dropout)
     return step(inputs_BL, targets_BL), gradients(step)
 
 
@@ -38,24 +40,25 @@ def limit_memory(monkeypatch: pytest.MonkeyPatch, sequences: int, error: Excepti
     tried: list[int] = []
     loss = GPTNeo.loss
 
-    def limited(self: GPTNeo, inputs_BL: Tensor, targets_BL: Tensor) -> Tensor:
+    def limited(self: GPTNeo, inputs_BL: Tensor, targets_BL: Tensor, noise: Noise | None) -> Tensor:
         tried.append(len(inputs_BL))
         if len(tried) > 1 and len(inputs_BL) > sequences:
             raise error
-        return loss(self, inputs_BL, targets_BL)
+        return loss(self, inputs_BL, targets_BL, noise)
 
     monkeypatch.setattr(GPTNeo, "loss", limited)
     return tried
 
 
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
 @pytest.mark.parametrize("micro_batch", [4, 2, 1])
-def test_micro_batches_give_the_gradient_of_the_whole_batch(micro_batch: int) -> None:
-    step, inputs_BL, targets_BL = make()
+def test_micro_batches_give_the_gradient_of_the_whole_batch(micro_batch: int, dropout: float) -> None:
+    step, inputs_BL, targets_BL = make(dropout=dropout)
     step.micro_batch = micro_batch
 
     loss = step(inputs_BL, targets_BL)
 
-    expected_loss, expected = whole_batch()
+    expected_loss, expected = whole_batch(dropout=dropout)
     torch.testing.assert_close(loss, expected_loss)
     torch.testing.assert_close(gradients(step), expected, atol=1e-6, rtol=1e-4)
 
@@ -121,9 +124,10 @@ def test_first_micro_batch_is_the_largest_that_should_fit(monkeypatch: pytest.Mo
     assert chosen == [3, 5, 1]
 
 
-def test_compiled_gradient_is_the_plain_one_and_its_code_serves_training_and_evaluation() -> None:
-    expected_loss, expected = whole_batch()
-    step, inputs_BL, targets_BL = make(compiles=True)
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_compiled_gradient_is_the_plain_one_and_its_code_serves_training_and_evaluation(dropout: float) -> None:
+    expected_loss, expected = whole_batch(dropout=dropout)
+    step, inputs_BL, targets_BL = make(compiles=True, dropout=dropout)
     step(inputs_BL, targets_BL)
     assert step.pending
     step.clear()
@@ -132,12 +136,11 @@ def test_compiled_gradient_is_the_plain_one_and_its_code_serves_training_and_eva
     assert all(parameter.grad is None for parameter in step.model.parameters())
     with torch.compiler.set_stance("fail_on_recompile"):
         loss = step(inputs_BL, targets_BL)
-        with torch.no_grad():
-            evaluated = step.model.loss(inputs_BL, targets_BL)
+        evaluated = step.model.losses(inputs_BL, targets_BL).mean()
 
     assert (step.compiled, step.pending) == (True, False)
     torch.testing.assert_close(loss, expected_loss)
-    torch.testing.assert_close(evaluated, expected_loss)
+    assert dropout or torch.isclose(evaluated, expected_loss)
     torch.testing.assert_close(gradients(step), expected, atol=1e-5, rtol=1e-4)
 
 
@@ -162,14 +165,15 @@ def test_failed_compiling_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @pytest.mark.filterwarnings("ignore:TensorFloat32")
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_captured_gradient_is_the_plain_one(dtype: torch.dtype) -> None:
+@pytest.mark.parametrize("dropout", [0.0, 0.1])
+def test_captured_gradient_is_the_plain_one(dtype: torch.dtype, dropout: float) -> None:
     """Flex attention in the local layers, a compiled head, two micro-batches; float32 on the CPU is the measure."""
-    config = ModelConfig(depth=2, width=64, heads=2, vocab_size=512, context=256, window=64)
+    config = ModelConfig(depth=2, width=64, heads=2, vocab_size=512, context=256, window=64, dropout=dropout)
     torch.manual_seed(0)
     plain = GPTNeo(config)
     tokens_BL = torch.randint(config.vocab_size, (8, config.context + 1))
     inputs_BL, targets_BL = tokens_BL[:, :-1], tokens_BL[:, 1:]
-    expected_loss = plain.loss(inputs_BL, targets_BL)
+    expected_loss = plain.loss(inputs_BL, targets_BL, noise(0, 0, 0, CPU) if dropout else None)
     expected_loss.backward()
     model = GPTNeo(config, dtype=dtype)
     model.load_state_dict(plain.state_dict())

@@ -1,5 +1,7 @@
+import errno
 import gc
 import os
+import shlex
 import shutil
 import weakref
 from collections.abc import Callable
@@ -10,7 +12,7 @@ from typing import Any
 import pytest
 from rich.live import Live
 
-from tinystories import checkpoint, train_model
+from tinystories import checkpoint, predict_model, train_model
 from tinystories.config import TrialConfig, field_names
 from tinystories.data.make_dataset import make_stories
 from tinystories.train_model import main
@@ -127,11 +129,11 @@ def test_what_a_user_does_wrong_is_told_in_one_line(
 def test_output_folder_that_is_a_file_is_refused(
     data_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "one").write_text("mine")
+    (tmp_path / "one").write_text("mine", encoding="utf-8")
 
     assert main(arguments(data_folder, tmp_path / "one")) == 2
     assert capsys.readouterr().err.startswith("error: ")
-    assert (tmp_path / "one").read_text() == "mine"
+    assert (tmp_path / "one").read_text(encoding="utf-8") == "mine"
 
 
 def test_divergence_is_reported_and_not_saved(
@@ -181,7 +183,7 @@ def test_interrupted_training_goes_on_where_it_was(
     with monkeypatch.context() as patch:
         patch.setattr(checkpoint, "save", save_and_interrupt)
         assert main(arguments(data_folder, tmp_path / "one")) == 130
-    assert "the same command goes on from the last evaluation" in capsys.readouterr().err
+    assert "the same command resumes from the last evaluation" in capsys.readouterr().err
     assert main(arguments(data_folder, tmp_path / "one")) == 0
 
     shown = capsys.readouterr()
@@ -219,7 +221,7 @@ def test_damaged_data_are_refused_and_kept(
 def test_folder_with_other_files_is_refused(
     data_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "model.safetensors").write_text("mine")
+    (tmp_path / "model.safetensors").write_text("mine", encoding="utf-8")
 
     assert main(arguments(data_folder, tmp_path)) == 2
     assert capsys.readouterr().err == f"error: {tmp_path} holds other files (model.safetensors); name another folder\n"
@@ -230,12 +232,13 @@ def test_full_disk_leaves_no_file_behind(
     data_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fail(descriptor: int) -> None:
-        raise OSError("No space left on device")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", fail)
 
     assert main(arguments(data_folder, tmp_path / "one")) == 2
-    assert capsys.readouterr().err.endswith("error: No space left on device\n")
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.startswith(f"error: [Errno 28] No space left on device: '{tmp_path}/one/evaluation-0001-")
     assert list((tmp_path / "one").iterdir()) == []
 
 
@@ -248,3 +251,42 @@ def test_tokenizer_is_written_once_and_again_where_it_is_missing(data_folder: Pa
     stamp = tokenizer.stat().st_mtime_ns
     assert main(arguments(data_folder, tmp_path / "one")) == 0
     assert tokenizer.stat().st_mtime_ns == stamp
+
+
+def test_odd_names_of_folders_work_and_are_printed_to_be_pasted(
+    data_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "[red]a?b #c%20d 'ü'\n:smile:"
+    shutil.copytree(data_folder, folder / "data")
+    for _ in range(2):
+        assert main(arguments(folder / "data", folder / "one")) == 0
+    shown = capsys.readouterr()
+
+    assert f"{folder}/one was trained up to here" in shown.err
+    command = shlex.split(shown.out.rpartition("make a story: ")[2])
+    assert command[3:] == [f"{folder}/one", "--prompt", "Once upon a time"]
+    assert predict_model.main([*command[3:], "--max-tokens", "3"]) == 0
+    assert capsys.readouterr().out.startswith("Once upon a time")
+
+
+def test_home_folder_is_meant_by_a_tilde_wherever_it_is_written(
+    data_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(data_folder, tmp_path / "data")
+
+    assert main([*TINY, "--threads", "1", "--data=~/data", "--out=~/one"]) == 0
+    assert checkpoint.latest(str(tmp_path / "one"))
+    assert not (tmp_path / "~").exists()
+
+
+@pytest.mark.parametrize("uri", ["http://host/data", "hf://datasets/a/b"])
+def test_data_that_no_store_has_are_refused_by_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], uri: str
+) -> None:
+    assert main([*TINY, "--data", uri, "--out", str(tmp_path / "one")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(
+        f"error: {uri}/dataset.json: {uri[: uri.index(':')]}:// is no storage; allowed: a path, file://"
+    )

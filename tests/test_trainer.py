@@ -2,8 +2,7 @@ import itertools
 import math
 import threading
 import weakref
-from collections import deque
-from dataclasses import replace
+from dataclasses import astuple, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +14,12 @@ from tinystories import trainer as trainer_module
 from tinystories.config import TrialConfig
 from tinystories.data.dataset import Dataset
 from tinystories.device import give_memory_back
+from tinystories.evaluate import Evaluation, Text, evaluate, sample
 from tinystories.metrics import Metrics
 from tinystories.models.model import GPTNeo
 from tinystories.models.size import flops_per_step
 from tinystories.step import Step
-from tinystories.trainer import Trainer, _Look
+from tinystories.trainer import Trainer
 
 
 def make_trial(**changes: object) -> TrialConfig:
@@ -64,6 +64,60 @@ def test_training_lowers_the_loss(dataset: Dataset) -> None:
     assert not last.diverged
 
 
+def test_dropout_changes_training_and_not_how_the_model_is_judged(dataset: Dataset) -> None:
+    plain, dropped = (next(Trainer(make_trial(dropout=share, evaluations=32), dataset).run()) for share in (0, 0.5))
+
+    assert dropped.train_loss != plain.train_loss
+    assert dropped.val_loss == plain.val_loss  # after one update at a rate of nearly 0
+
+
+def test_every_evaluation_but_the_last_reads_the_sample(dataset: Dataset) -> None:
+    trainer = Trainer(make_trial(evaluation_tokens=2000), dataset)
+    for record in trainer.run():
+        found = [
+            evaluate(trainer.model, dataset, batch_size=16, text_N=text_N)
+            for text_N in (sample(dataset, 2000), dataset.valid)
+        ]
+        last = record.evaluation == 4
+
+        assert (record.val_loss, record.val_loss_se, record.val_bpb) == astuple(found[last])
+        assert record.sample_loss == found[0].loss
+    assert record.best_val_loss == record.val_loss
+
+
+def test_trials_of_every_seed_and_shape_read_the_same_stories(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = []
+
+    def note(*arguments: object, text_N: Text, **options: object) -> Evaluation:
+        read.append(text_N)
+        return Evaluation(loss=1.0, se=0.1, bpb=1.0)
+
+    monkeypatch.setattr(trainer_module, "evaluate", note)
+    for changes in ({}, {"seed": 1}, {"width": 32}, {"budget": 32_000}):
+        next(Trainer(make_trial(evaluation_tokens=3000, **changes), dataset).run())
+
+    assert len(read[0]) < len(dataset.valid)
+    assert all(np.array_equal(text_N, read[0]) for text_N in read)
+
+
+def test_the_best_evaluation_is_chosen_on_the_same_stories(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The whole file may be harder than its sample, which says nothing against the last evaluation."""
+
+    def harder_on_the_whole(*arguments: object, text_N: Text, **options: object) -> Evaluation:
+        loss = 3.0 if len(text_N) == len(dataset.valid) else next(sampled)
+        return Evaluation(loss=loss, se=0.1, bpb=1.0)
+
+    monkeypatch.setattr(trainer_module, "evaluate", harder_on_the_whole)
+    best = []
+    for losses in ((2.8, 2.7, 2.6, 2.5), (2.8, 2.7, 2.4, 2.5)):
+        sampled = iter(losses)
+        best.append(list(Trainer(make_trial(evaluation_tokens=2000), dataset).run())[-1].best_val_loss)
+
+    assert best == [3.0, 2.4]
+
+
 def test_budget_in_flops_ends_there(dataset: Dataset) -> None:
     per_step = flops_per_step(make_trial(), dataset.vocab_size)
 
@@ -82,10 +136,10 @@ def test_budget_in_seconds_counts_training_and_evaluations(dataset: Dataset, mon
         clock += 1
         return update(self)
 
-    def slow_evaluate(*arguments: object, **options: object) -> tuple[float, float]:
+    def slow_evaluate(*arguments: object, **options: object) -> Evaluation:
         nonlocal clock
         clock += 3
-        return 1.0, 1.0
+        return Evaluation(loss=1.0, se=0.1, bpb=1.0)
 
     monkeypatch.setattr(Trainer, "update", slow_update)
     monkeypatch.setattr(trainer_module, "evaluate", slow_evaluate)
@@ -130,15 +184,17 @@ def test_global_random_state_is_neither_used_nor_changed(dataset: Dataset) -> No
     assert torch.equal(again.model.wte.weight, weights)
 
 
+@pytest.mark.parametrize("dropout", [0.0, 0.2])
 @pytest.mark.parametrize("stop", [1, 2, 3])
-def test_resumed_run_is_the_uninterrupted_one(dataset: Dataset, tmp_path: Path, stop: int) -> None:
-    whole = Trainer(make_trial(), dataset)
+def test_resumed_run_is_the_uninterrupted_one(dataset: Dataset, tmp_path: Path, stop: int, dropout: float) -> None:
+    trial = make_trial(dropout=dropout)
+    whole = Trainer(trial, dataset)
     expected = [without_time(record) for record in whole.run()]
-    interrupted = Trainer(make_trial(), dataset)
+    interrupted = Trainer(trial, dataset)
     for _ in itertools.islice(interrupted.run(), stop):
         location = checkpoint.save(interrupted.checkpoint(), str(tmp_path))
 
-    resumed = Trainer(make_trial(), dataset, resume=checkpoint.load(location))
+    resumed = Trainer(trial, dataset, resume=checkpoint.load(location))
 
     assert [without_time(record) for record in resumed.run()] == expected[stop:]
     torch.testing.assert_close(resumed.model.state_dict(), whole.model.state_dict(), atol=0, rtol=0)
@@ -270,13 +326,17 @@ def test_compiled_run_is_the_plain_one_within_rounding(dataset: Dataset) -> None
     assert [record.tokens for record in records] == [record.tokens for record in expected]
 
 
-def test_resumed_compiled_run_is_the_uninterrupted_one_within_rounding(dataset: Dataset, tmp_path: Path) -> None:
-    expected = list(Trainer(make_trial(), dataset, compiled=True).run())
-    interrupted = Trainer(make_trial(), dataset, compiled=True)
+@pytest.mark.parametrize("dropout", [0.0, 0.2])
+def test_resumed_compiled_run_is_the_uninterrupted_one_within_rounding(
+    dataset: Dataset, tmp_path: Path, dropout: float
+) -> None:
+    trial = make_trial(dropout=dropout)
+    expected = list(Trainer(trial, dataset, compiled=True).run())
+    interrupted = Trainer(trial, dataset, compiled=True)
     next(interrupted.run())
     location = checkpoint.save(interrupted.checkpoint(), str(tmp_path))
 
-    resumed = Trainer(make_trial(), dataset, resume=checkpoint.load(location), compiled=True)
+    resumed = Trainer(trial, dataset, resume=checkpoint.load(location), compiled=True)
 
     losses = [record.val_loss for record in resumed.run()]
     assert resumed._gradient.compiled
@@ -287,7 +347,7 @@ def test_compiling_takes_no_time_of_the_budget(dataset: Dataset, monkeypatch: py
     """On a clock by which every update takes 1 s and compiling 100 s."""
     clock = 0.0
 
-    def gradient(self: Step, inputs_BL: torch.Tensor, targets_BL: torch.Tensor) -> torch.Tensor:
+    def gradient(self: Step, inputs_BL: torch.Tensor, targets_BL: torch.Tensor, number: int) -> torch.Tensor:
         nonlocal clock
         clock += 1
         self.pending = not self.compiled
@@ -300,7 +360,8 @@ def test_compiling_takes_no_time_of_the_budget(dataset: Dataset, monkeypatch: py
 
     monkeypatch.setattr(Step, "__call__", gradient)
     monkeypatch.setattr(Step, "compile", slow_compile)
-    monkeypatch.setattr(trainer_module, "evaluate", lambda *arguments, **options: (1.0, 1.0))
+    evaluation = Evaluation(loss=1.0, se=0.1, bpb=1.0)
+    monkeypatch.setattr(trainer_module, "evaluate", lambda *arguments, **options: evaluation)
     monkeypatch.setattr(trainer_module.time, "perf_counter", lambda: clock)
 
     records = list(Trainer(make_trial(axis="seconds", budget=20, evaluations=2), dataset, compiled=True).run())
@@ -315,10 +376,10 @@ def test_lack_of_memory_in_the_middle_of_a_run_changes_no_loss(
     expected = list(Trainer(make_trial(), dataset).run())
     loss = GPTNeo.loss
 
-    def limited(self: GPTNeo, inputs_BL: torch.Tensor, targets_BL: torch.Tensor) -> torch.Tensor:
-        if trainer.step >= 11 and len(inputs_BL) > 4 and torch.is_grad_enabled():
+    def limited(self: GPTNeo, inputs_BL: torch.Tensor, targets_BL: torch.Tensor, noise: None) -> torch.Tensor:
+        if trainer.step >= 11 and len(inputs_BL) > 4:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return loss(self, inputs_BL, targets_BL)
+        return loss(self, inputs_BL, targets_BL, noise)
 
     monkeypatch.setattr(GPTNeo, "loss", limited)
     trainer = Trainer(make_trial(), dataset)
@@ -349,14 +410,14 @@ def test_evaluation_that_runs_out_of_memory_takes_smaller_batches(
     dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = list(Trainer(make_trial(), dataset).run())
-    loss = GPTNeo.loss
+    losses = GPTNeo.losses
 
     def limited(self: GPTNeo, inputs_BL: torch.Tensor, targets_BL: torch.Tensor) -> torch.Tensor:
-        if len(inputs_BL) > 8 and not torch.is_grad_enabled():
+        if len(inputs_BL) > 8:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return loss(self, inputs_BL, targets_BL)
+        return losses(self, inputs_BL, targets_BL)
 
-    monkeypatch.setattr(GPTNeo, "loss", limited)
+    monkeypatch.setattr(GPTNeo, "losses", limited)
     records = list(Trainer(make_trial(), dataset).run())
 
     assert [record.val_loss for record in records] == pytest.approx([record.val_loss for record in expected], rel=1e-5)
@@ -372,17 +433,6 @@ def test_trainer_that_is_let_go_is_gone_with_its_thread(dataset: Dataset) -> Non
 
     assert model() is None
     assert threading.active_count() == threads
-
-
-def test_divergence_that_the_next_loss_hides_is_still_seen(dataset: Dataset) -> None:
-    """Losses are looked at late, and the run may have got better by then."""
-    trainer = Trainer(make_trial(), dataset)
-    trainer._first_loss = 4.0
-    looks = deque(_Look(step, torch.tensor(loss)) for step, loss in ((21, 9.0), (41, 3.0)))
-
-    diverged = trainer._see(looks, most_left=0)
-
-    assert (diverged, trainer.seen_loss) == (True, 9.0)
 
 
 def test_bfloat16_reaches_the_loss_of_float32(dataset: Dataset) -> None:

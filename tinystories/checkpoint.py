@@ -1,10 +1,11 @@
 """Checkpoints: the whole state of a trial at an evaluation, in a folder or an object store.
 
 A folder holds at most two after a save, the latest and the best. File names carry the number of the evaluation and
-its loss (`evaluation-0003-loss-1.834215.pt`), so that finding them reads no file.
+its loss on the sample of validation stories (`evaluation-0003-loss-1.834215.pt`), so that finding them reads no file.
 """
 
 import io
+import logging
 import re
 import zipfile
 from dataclasses import asdict, dataclass
@@ -16,8 +17,17 @@ from tinystories import storage
 from tinystories.config import ModelConfig, TrialConfig
 from tinystories.metrics import Metrics
 
-VERSION = 2
+logger = logging.getLogger(__name__)
+VERSION = 3
 NAME = re.compile(r"evaluation-(\d+)-loss-(\d+\.\d+)\.pt")
+
+
+class DamagedError(ValueError):
+    """A file that is no whole checkpoint: cut short, changed, or something else."""
+
+
+class ForeignCheckpointError(ValueError):
+    """A whole checkpoint of another version, another trial or other data."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +38,8 @@ class Checkpoint:
     """What the trial is."""
     model_config: ModelConfig
     """The model's shape, with the vocabulary that the data gave it."""
+    precision: str
+    """Precision of the matrix products on the machine that trained it: float32 or bfloat16."""
     data_fingerprint: str
     """Identifies the data, see `Dataset.fingerprint`."""
     tokenizer: str
@@ -61,15 +73,15 @@ def save(checkpoint: Checkpoint, folder: str) -> str:
     """
     metrics = checkpoint.metrics
     assert metrics.usable, "a diverged trial has nothing to go on from"
-    name = f"evaluation-{metrics.evaluation:04d}-loss-{metrics.val_loss:.6f}.pt"
+    name = f"evaluation-{metrics.evaluation:04d}-loss-{metrics.sample_loss:.6f}.pt"
     buffer = io.BytesIO()
     torch.save({"version": VERSION, **_plain(checkpoint)}, buffer)
-    storage.write(f"{folder}/{name}", buffer.getvalue())
+    storage.write(storage.join(folder, name), buffer.getvalue())
     kept = {name, _best(folder).name}
     for entry in _entries(folder):
         if entry.name not in kept:
-            storage.delete(f"{folder}/{entry.name}")
-    return f"{folder}/{name}"
+            storage.delete(storage.join(folder, entry.name))
+    return storage.join(folder, name)
 
 
 def load(location: str) -> Checkpoint:
@@ -77,37 +89,74 @@ def load(location: str) -> Checkpoint:
 
     Raises:
         OSError: there is no such file, or the storage does not answer.
-        ValueError: the file is damaged, or of another version.
+        DamagedError: the file is damaged.
+        ForeignCheckpointError: the checkpoint is of another version.
     """
-    content = io.BytesIO(storage.read(location))
+    content = storage.read(location)
     try:
-        if zipfile.ZipFile(content).testzip():  # torch writes checksums, but does not compare them
-            raise ValueError
-        content.seek(0)
-        plain = torch.load(content, map_location="cpu", weights_only=True)
-        if plain.pop("version") != VERSION:
-            raise ValueError
-        plain["config"] = TrialConfig(**plain["config"])
-        plain["model_config"] = ModelConfig(**plain["model_config"])
-        plain["metrics"] = Metrics(**plain["metrics"])
-        return Checkpoint(**plain)
+        plain = _read(content)
     except (MemoryError, OSError):
         raise
     except Exception as error:  # of zipfile, pickle or torch: damaged bytes can provoke nearly every other kind
-        raise ValueError(
-            f"{location} is damaged or not a checkpoint of version {VERSION}; delete it to go on without it"
+        raise DamagedError(f"{location} is damaged or not a checkpoint; delete it to go on without it") from error
+    try:
+        return _record(plain)
+    except (TypeError, LookupError, ValueError) as error:
+        raise ForeignCheckpointError(
+            f"{location} is not a checkpoint of version {VERSION}, which this program reads: finish with the program "
+            "that wrote it, or delete it to train from the start"
         ) from error
+
+
+def resume(folder: str) -> Checkpoint | None:
+    """The latest checkpoint that is whole; None when there is none.
+
+    Later ones that are damaged are deleted, or they would be taken for the latest again, and for the best.
+
+    Raises:
+        OSError: the storage does not answer.
+        ForeignCheckpointError: the checkpoint is of another version.
+    """
+    while location := latest(folder):
+        try:
+            return load(location)
+        except DamagedError:
+            logger.warning("%s is damaged: deleted, and the checkpoint before it is taken", location, exc_info=True)
+            storage.delete(location)
+    return None
 
 
 def latest(folder: str) -> str | None:
     """Location of the checkpoint to go on from; None when there is none."""
     entries = _entries(folder)
-    return f"{folder}/{max(entries).name}" if entries else None
+    return storage.join(folder, max(entries).name) if entries else None
 
 
 def best(folder: str) -> str | None:
-    """Location of the checkpoint with the lowest validation loss; None when there is none."""
-    return f"{folder}/{_best(folder).name}" if _entries(folder) else None
+    """Location of the checkpoint with the lowest loss on the sample; None when there is none."""
+    return storage.join(folder, _best(folder).name) if _entries(folder) else None
+
+
+def _read(content: bytes) -> dict[str, Any]:
+    """What `save` has written, if it is whole.
+
+    Raises:
+        Exception: of many kinds, for as many kinds of damage.
+    """
+    file = io.BytesIO(content)
+    if broken := zipfile.ZipFile(file).testzip():  # torch writes checksums, but does not compare them
+        raise ValueError(f"{broken} has another checksum")
+    file.seek(0)
+    plain: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+    return plain
+
+
+def _record(plain: dict[str, Any]) -> Checkpoint:
+    """The inverse of `_plain`, of this version alone."""
+    if plain.pop("version") != VERSION:
+        raise ValueError
+    records = {"config": TrialConfig, "model_config": ModelConfig, "metrics": Metrics}
+    return Checkpoint(**plain | {name: record(**plain[name]) for name, record in records.items()})
 
 
 def _plain(checkpoint: Checkpoint) -> dict[str, Any]:

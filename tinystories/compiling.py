@@ -8,7 +8,7 @@ import shutil
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -103,14 +103,14 @@ def kept(code: str, *, device: torch.device, shared: str | None) -> Iterator[Non
 def name(config: ModelConfig, micro_batch: int, dtype: torch.dtype) -> str:
     """Names the compiled code of a shape; models that differ in depth alone share theirs."""
     kinds = min(config.depth, 2)  # of layers: global, and local
-    sizes = (kinds, config.width, config.heads, config.vocab_size, config.context, config.window, micro_batch, dtype)
+    sizes = (*astuple(replace(config, depth=kinds)), micro_batch, dtype)
     return hashlib.sha256(repr(sizes).encode()).hexdigest()[:16]
 
 
 def _root() -> Path:
     if chosen := os.environ.get("TORCHINDUCTOR_CACHE_DIR"):
         return Path(chosen)
-    return Path(os.environ.get("TINYSTORIES_CACHE") or Path.home() / ".cache" / "tinystories") / "compiled"
+    return Path(os.environ.get("TINYSTORIES_CACHE") or "~/.cache/tinystories").expanduser() / "compiled"
 
 
 def _publish(folder: Path, archive: str) -> None:

@@ -4,6 +4,7 @@ import math
 import re
 import sys
 from dataclasses import dataclass, fields
+from types import NoneType
 from typing import Any, Literal, get_args
 
 Axis = Literal["tokens", "flops", "seconds"]
@@ -35,10 +36,16 @@ class ModelConfig:
     """Longest sequence, and number of learned positions. [token]"""
     window: int = 256
     """How far back a local layer sees, the token itself included. [token]"""
+    mlp_ratio: int = 4
+    """Width of an MLP's hidden layer over that of the model; whole, so that every ratio goes with every width."""
+    dropout: float = 0.0
+    """Share of the embeddings, and of what each layer adds to the residual stream, that a training step drops; the
+    attention's probabilities are not dropped, as its fast kernels cannot. [0, 1)"""
 
     def __post_init__(self) -> None:
         _require_kinds(self)
-        _require_positive(self, "depth", "width", "heads", "vocab_size", "context", "window")
+        _require_positive(self, "depth", "width", "heads", "vocab_size", "context", "window", "mlp_ratio")
+        _require_shares(self, "dropout")
         if self.width % self.heads:
             raise ValueError(
                 f"width {self.width} is not divisible by heads {self.heads}; "
@@ -70,11 +77,19 @@ class TrialConfig:
     budget: float
     """Length of the full training run. [token, FLOP, or second as `Metrics.seconds` counts, as `axis` says]"""
     evaluations: int = 9
-    """Evaluations of the validation file over the full budget, evenly spaced; the last is at its end."""
+    """Evaluations over the full budget, evenly spaced; the last is at its end and reads the whole validation file."""
+    evaluation_tokens: int | None = None
+    """Validation text that every evaluation but the last reads, in whole stories; None: so much that evaluating takes a
+    tenth of training, see `size.evaluation_tokens`. Trials are comparable if they read the same. [token]"""
     context: int = 256
     """Length of a training sequence. [token]"""
     window: int = 256
     """How far back a local layer sees. [token]"""
+    mlp_ratio: int = 4
+    """Width of an MLP's hidden layer over that of the model. Source: GPTNeoConfig.intermediate_size."""
+    dropout: float = 0.0
+    """Share of the embeddings, and of what each layer adds to the residual stream, that a training step drops. The
+    paper's model has none. [0, 1)"""
     batch_size: int = 16
     """Sequences per update."""
     learning_rate: float = 5e-4
@@ -85,6 +100,12 @@ class TrialConfig:
     weight_decay: float = 0.1
     """Decoupled weight decay of the hidden matrices at width 256, and by the same share an update at every other;
     embeddings and vectors have none."""
+    beta1: float = 0.9
+    """Decay of AdamW's mean of gradients. Source: model card of roneneldan/TinyStories-33M. [0, 1)"""
+    beta2: float = 0.95
+    """Decay of AdamW's mean of squared gradients. Source: the same. [0, 1)"""
+    epsilon: float = 1e-8
+    """What AdamW adds to the root of that mean before it divides by it. Source: Kingma and Ba 2015, arXiv:1412.6980."""
     gradient_clip: float = 1.0
     """Largest norm of the gradient."""
     warmup: float = 0.05
@@ -99,7 +120,10 @@ class TrialConfig:
     def __post_init__(self) -> None:
         _require_kinds(self)
         require_seed(self.seed)
-        _require_positive(self, "budget", "evaluations", "batch_size", "learning_rate", "gradient_clip")
+        _require_positive(self, "budget", "evaluations", "batch_size", "learning_rate", "gradient_clip", "epsilon")
+        if self.evaluation_tokens is not None:
+            _require_positive(self, "evaluation_tokens")
+        _require_shares(self, "beta1", "beta2")
         if self.weight_decay < 0:
             raise ValueError(f"weight_decay {self.weight_decay} is below 0")
         if not (min(self.warmup, self.cooldown) >= 0 and self.warmup + self.cooldown < 1):
@@ -117,6 +141,8 @@ class TrialConfig:
             vocab_size=vocab_size,
             context=self.context,
             window=self.window,
+            mlp_ratio=self.mlp_ratio,
+            dropout=self.dropout,
         )
 
     @property
@@ -165,20 +191,36 @@ def parse_number(text: str | int | float) -> float:
     return number
 
 
+def value_type(annotation: Any) -> Any:
+    """The type of a field's value where it is not None: int of `int | None`, everything else as it is."""
+    kinds = [kind for kind in get_args(annotation) if kind is not NoneType]
+    return kinds[0] if NoneType in get_args(annotation) else annotation
+
+
 def _require_kinds(record: Any) -> None:
     """Refuse values that are not of the type their fields name; a float must be finite, and may be given as int."""
     for field in fields(record):
-        value, choices = getattr(record, field.name), get_args(field.type)
+        value, kind = getattr(record, field.name), value_type(field.type)
+        if value is None and kind is not field.type:
+            continue
+        choices = get_args(kind)
         if choices and value not in choices:
             raise ValueError(f"{field.name} {value!r} is not one of {', '.join(choices)}")
-        if not choices and not _is(value, field.type):
-            raise ValueError(f"{field.name} {value!r} is not {KINDS[field.type]}")
+        if not choices and not _is(value, kind):
+            raise ValueError(f"{field.name} {value!r} is not {KINDS[kind]}")
 
 
 def _is(value: Any, kind: Any) -> bool:
     if kind is float:
         return isinstance(value, int | float) and abs(value) <= sys.float_info.max
     return type(value) is kind
+
+
+def _require_shares(record: object, *names: str) -> None:
+    for name in names:
+        value = getattr(record, name)
+        if not 0 <= value < 1:
+            raise ValueError(f"{name} {value} is not at least 0 and below 1")
 
 
 def _require_positive(record: object, *names: str) -> None:

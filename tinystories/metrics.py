@@ -21,11 +21,15 @@ class Metrics:
     train_loss: float
     """Mean training loss since the last evaluation. [nat/token]"""
     val_loss: float
-    """Mean loss over the whole validation file. [nat/token]"""
+    """Mean loss over a sample of the validation stories, at the last evaluation over all of them. [nat/token]"""
+    val_loss_se: float
+    """Standard error of val_loss over stories, see `evaluate`; infinite if there is but one. [nat/token]"""
+    sample_loss: float
+    """Mean loss over the sample, at the last evaluation too: what a trial's evaluations are compared by. [nat/token]"""
     val_bpb: float
-    """The same per byte of validation text; comparable across tokenizers. [bit/byte]"""
+    """val_loss per byte of validation text; comparable across tokenizers. [bit/byte]"""
     best_val_loss: float
-    """Lowest val_loss of the trial so far. [nat/token]"""
+    """val_loss of the trial's evaluation with the lowest sample_loss so far. [nat/token]"""
     learning_rate: float
     """Rate of the last update, before scaling by width."""
     tokens_per_second: float

@@ -10,8 +10,6 @@ from tinystories.models.model import GPTNeo
 
 BASE_WIDTH = 256
 """Width at which `TrialConfig.learning_rate` is given."""
-BETAS = (0.9, 0.95)
-"""Source: model card of roneneldan/TinyStories-33M."""
 
 
 def make_optimizer(model: GPTNeo, trial: TrialConfig) -> torch.optim.AdamW:
@@ -38,7 +36,8 @@ def make_optimizer(model: GPTNeo, trial: TrialConfig) -> torch.optim.AdamW:
         {"params": embeddings, "scale": scale * math.sqrt(width), "weight_decay": 0.0},
         {"params": vectors, "scale": 1.0, "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=trial.learning_rate, betas=BETAS, fused=True)
+    betas = trial.beta1, trial.beta2
+    return torch.optim.AdamW(groups, lr=trial.learning_rate, betas=betas, eps=trial.epsilon, fused=True)
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:

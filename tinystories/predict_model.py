@@ -5,18 +5,18 @@ Shapes: L tokens in a sequence, V vocabulary.
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
 
-from tinystories import checkpoint
+from tinystories import checkpoint, terminal
 from tinystories.config import require_seed
 from tinystories.data.tokenizer import Tokenizer, load_tokenizer
-from tinystories.models.model import GPTNeo, from_transformers
-from tinystories.options import Parser
+from tinystories.models.conversion import from_transformers
+from tinystories.models.model import GPTNeo
+from tinystories.options import Parser, location
 
 UNFINISHED = "\N{REPLACEMENT CHARACTER}"
 """What a byte-level tokenizer decodes to where the bytes of a character are not all there."""
@@ -32,7 +32,7 @@ def generate(
     top_k: int | None = None,
     seed: int = 0,
 ) -> Iterator[str]:
-    """How a story that begins with the prompt goes on, in pieces of whole characters; the same for the same seed.
+    """Continue a story that begins with the prompt, in pieces of whole characters; the same for the same seed.
 
     Ends with the story, or at `max_tokens`. Beyond its context the model sees the last tokens only.
 
@@ -82,11 +82,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         _tell(options)
-    except BrokenPipeError:  # the reader has had enough, as `| head` has
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return terminal.refuse(error)
     except KeyboardInterrupt:
         print()
         return 130
@@ -95,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> Parser:
     parser = Parser(prog="python -m tinystories.predict_model", description=__doc__)
-    parser.add_argument("model", help="folder of train_model, or an exported Hugging Face folder")
+    parser.add_argument("model", type=location, help="folder of train_model, or an exported Hugging Face folder")
     parser.add_argument("--prompt", default="", help="beginning of the story (default: none)")
     parser.add_argument("--stories", type=int, default=1, help="number of stories (default: 1)")
     parser.add_argument("--max-tokens", type=int, default=300, help="longest continuation (default: 300)")
@@ -207,4 +204,4 @@ def _pieces(sampled: Iterator[int], tokenizer: Tokenizer, max_tokens: int) -> It
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(terminal.run(main, needs_reader=True))

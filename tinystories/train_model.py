@@ -1,6 +1,7 @@
 """Trains one model: `python -m tinystories.train_model --depth 4 --width 128 --heads 4 --tokens 2M`."""
 
 import argparse
+import shlex
 import sys
 import weakref
 from collections.abc import Sequence
@@ -9,19 +10,19 @@ from pathlib import Path
 from typing import Any, get_args
 
 import torch
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.text import Text
 
-from tinystories import checkpoint, storage
-from tinystories.config import AXES, TrialConfig, parse_number
+from tinystories import checkpoint, storage, terminal
+from tinystories.config import AXES, TrialConfig, parse_number, value_type
 from tinystories.data.dataset import TOKENIZER, Dataset, open_dataset
 from tinystories.data.make_dataset import make_stories
 from tinystories.device import is_out_of_memory
 from tinystories.metrics import Metrics
 from tinystories.models.size import parameters
-from tinystories.options import Parser
+from tinystories.options import Parser, location
 from tinystories.trainer import Trainer
 
 DATA = "data/processed"
@@ -30,28 +31,27 @@ INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Train, or go on training, the model that the command line describes; returns the exit status."""
+    """Train, or resume training, the model that the command line describes; returns the exit status."""
     options = _parser().parse_args(arguments)
     try:
         trainer = _prepare(options)
         metrics = _train(trainer, options.out)
     except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return terminal.refuse(error)
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
         print("error: out of memory; lower --width, --depth, --batch-size or --context", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("stopped; the same command goes on from the last evaluation", file=sys.stderr)
+        print("stopped; the same command resumes from the last evaluation", file=sys.stderr)
         return INTERRUPTED
     if metrics.diverged:
         print(f"diverged at step {metrics.step}; try a lower --learning-rate", file=sys.stderr)
         return 1
     print(
         f"val_loss {metrics.val_loss:.4f} nat/token, val_bpb {metrics.val_bpb:.4f} bit/byte; make a story: "
-        f'python -m tinystories.predict_model {options.out} --prompt "Once upon a time"'
+        f'python -m tinystories.predict_model {shlex.quote(options.out)} --prompt "Once upon a time"'
     )
     return 0
 
@@ -62,8 +62,8 @@ def _parser() -> Parser:
         description=__doc__,
         epilog="The fields of TrialConfig are described in tinystories/config.py.",
     )
-    parser.add_argument("--data", default=DATA, help=f"dataset, folder or URI (default: {DATA})")
-    parser.add_argument("--out", default="models/one", help="folder of the model (default: models/one)")
+    parser.add_argument("--data", type=location, default=DATA, help=f"dataset, folder or URI (default: {DATA})")
+    parser.add_argument("--out", type=location, default="models/one", help="folder of the model (default: models/one)")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda (default: auto)")
     parser.add_argument("--threads", type=int, help="CPU threads (default: one a core)")
     budget = parser.add_mutually_exclusive_group(required=True)
@@ -89,9 +89,10 @@ def _flag(field: Field[Any]) -> dict[str, Any]:
     options = {"default": field.default, "help": f"see TrialConfig (default: {field.default})"}
     if field.type is bool:
         return {"action": argparse.BooleanOptionalAction, **options}
-    if choices := get_args(field.type):
+    kind = value_type(field.type)
+    if choices := get_args(kind):
         return {"choices": choices, **options}
-    return {"type": field.type, **options}
+    return {"type": kind, **options}
 
 
 def _prepare(options: argparse.Namespace) -> Trainer:
@@ -106,15 +107,14 @@ def _prepare(options: argparse.Namespace) -> Trainer:
         if options.threads < 1:
             raise ValueError(f"threads {options.threads} must be above 0")
         torch.set_num_threads(options.threads)
-    latest = checkpoint.latest(options.out)
-    if not latest and (files := storage.names(options.out)):
+    if not checkpoint.latest(options.out) and (files := storage.names(options.out)):
         raise ValueError(f"{options.out} holds other files ({', '.join(files)}); name another folder")
     dataset = _open(options.data)
-    resume = checkpoint.load(latest) if latest else None
+    resume = checkpoint.resume(options.out)
     try:
         return Trainer(config, dataset, resume=resume, device=options.device)
     except ValueError as error:
-        raise ValueError(f"{latest}: {error}" if latest else error) from None
+        raise ValueError(f"{checkpoint.latest(options.out)}: {error}" if resume else error) from None
 
 
 def _config(options: argparse.Namespace) -> TrialConfig:
@@ -138,7 +138,7 @@ def _open(data: str) -> Dataset:
 
 def _train(trainer: Trainer, out: str) -> Metrics:
     """Train to the end with a progress bar, a line and a checkpoint at every evaluation; the last record."""
-    console = Console(stderr=True, highlight=False)
+    console = terminal.console(stderr=True)
     count = parameters(trainer.model.config)
     console.print(f"{count:,} parameters on {trainer.device.type}, {trainer.precision}", soft_wrap=True)
     if trainer.metrics:
@@ -156,7 +156,7 @@ def _train(trainer: Trainer, out: str) -> Metrics:
 
 
 def _save(trainer: Trainer, out: str) -> None:
-    """Everything that it takes to go on training, or to tell stories."""
+    """Everything that it takes to resume training, or to tell stories."""
     checkpoint.save(trainer.checkpoint(), out)
     _keep_tokenizer(trainer, out)
 
@@ -164,7 +164,7 @@ def _save(trainer: Trainer, out: str) -> None:
 def _keep_tokenizer(trainer: Trainer, out: str) -> None:
     """Put the tokenizer beside the checkpoints, unless it is there."""
     if TOKENIZER not in storage.names(out):
-        storage.write(f"{out}/{TOKENIZER}", (trainer.dataset.folder / TOKENIZER).read_bytes())
+        storage.write(storage.join(out, TOKENIZER), (trainer.dataset.folder / TOKENIZER).read_bytes())
 
 
 def _status(trainer: Trainer) -> Group:
@@ -176,10 +176,10 @@ def _status(trainer: Trainer) -> Group:
 def _line(trainer: Trainer, metrics: Metrics) -> str:
     return (
         f"evaluation {metrics.evaluation}/{trainer.config.evaluations}  tokens {metrics.tokens:,}  "
-        f"train_loss {metrics.train_loss:.4f}  val_loss {metrics.val_loss:.4f}  "
+        f"train_loss {metrics.train_loss:.4f}  val_loss {metrics.val_loss:.4f} (se {metrics.val_loss_se:.4f})  "
         f"val_bpb {metrics.val_bpb:.4f}  {metrics.tokens_per_second:,.0f} tokens/s"
     )
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(terminal.run(main))

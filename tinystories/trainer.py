@@ -1,10 +1,8 @@
 """Training one model: a generator that yields a record at every evaluation."""
 
 import itertools
-import logging
 import math
 import time
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any
@@ -14,25 +12,22 @@ from torch import Tensor, nn
 
 from tinystories import compiling
 from tinystories import device as machine
-from tinystories.checkpoint import Checkpoint
+from tinystories.checkpoint import Checkpoint, ForeignCheckpointError
 from tinystories.config import TrialConfig
 from tinystories.data.dataset import Dataset, Tokens
 from tinystories.data.loader import ahead
-from tinystories.evaluate import evaluate
+from tinystories.divergence import LOOK_EVERY, LossWatch
+from tinystories.evaluate import Evaluation, Text, evaluate, sample
 from tinystories.metrics import Metrics
 from tinystories.models.model import GPTNeo
-from tinystories.models.size import flops_per_step, steps
+from tinystories.models.size import evaluation_tokens, flops_per_step, steps
 from tinystories.optim import learning_rate, make_optimizer, set_learning_rate
 from tinystories.step import Step
 
-logger = logging.getLogger(__name__)
 FIRST_STEP = 0.01
 """Share of the warm-up at which a budget in seconds begins, for its first update should not be in vain."""
-LOOK_EVERY = 20
-"""Updates between two looks at the training loss, each of which makes the host wait for a GPU. [update]"""
-DIVERGED = 1.5
-"""A loss above this many times the first one ends the run: half as bad again as random weights is confidently
-wrong, far outside what batches differ by, and no use to wait for."""
+DIVERGED_EVALUATION = Evaluation(loss=math.inf, se=math.inf, bpb=math.inf)
+"""The evaluation of a run that has diverged: its model is not asked."""
 
 
 class Trainer:
@@ -48,8 +43,8 @@ class Trainer:
         shared_code: folder or URI through which machines share compiled code.
 
     Raises:
-        ValueError: the budget is too short for its evaluations, `resume` is of another trial or other data, or
-            there is no such device.
+        ForeignCheckpointError: `resume` is of another trial or other data.
+        ValueError: the budget is too short for its evaluations, or there is no such device.
     """
 
     def __init__(
@@ -75,13 +70,13 @@ class Trainer:
         self.optimizer = make_optimizer(self.model, config)
         self.metrics: Metrics | None = None
         self.step = 0
-        self.seen_loss = math.inf
-        self._gradient = Step(self.model, batch_size=config.batch_size, compiles=compiled)
+        self._losses = LossWatch(resume.first_loss if resume else math.inf)
+        self._gradient = Step(self.model, batch_size=config.batch_size, seed=config.seed, compiles=compiled)
         self._shared_code = shared_code
         self._rate = 0.0
-        self._first_loss = math.inf
         self._seconds = 0.0
         self._started = 0.0
+        self._sample = sample(dataset, evaluation_tokens(config, dataset.vocab_size))
         self._flops_per_step = flops_per_step(config, dataset.vocab_size)
         if resume:
             self._restore(resume)
@@ -93,6 +88,11 @@ class Trainer:
         return str(self.model.dtype).removeprefix("torch.")
 
     @property
+    def seen_loss(self) -> float:
+        """The last training loss that the host has read; infinite before the first. [nat/token]"""
+        return self._losses.seen
+
+    @property
     def progress(self) -> float:
         """Share of the budget that is spent; a step may take it a little above 1."""
         return self.step / self.steps if self.steps else self._seconds / self.config.budget
@@ -100,8 +100,9 @@ class Trainer:
     def run(self) -> Iterator[Metrics]:
         """Train to the end of the budget, or to a divergence; a record at every evaluation.
 
-        Evaluation k of n follows the first update at which k/n of the budget is spent. What it takes itself counts
-        towards a budget in seconds, too. The caller may stop here.
+        Evaluation k of n follows the first update at which k/n of the budget is spent. It reads a sample of the
+        validation stories, the last one then all of them. What it takes itself counts towards a budget in seconds,
+        too. The caller may stop here.
         """
         done = self.metrics.evaluation if self.metrics else 0
         for evaluation in range(done + 1, self.config.evaluations + 1):
@@ -116,12 +117,13 @@ class Trainer:
         return Checkpoint(
             config=self.config,
             model_config=self.model.config,
+            precision=self.precision,
             data_fingerprint=self.dataset.fingerprint,
             tokenizer=self.dataset.tokenizer,
             metrics=self.metrics,
             model=_on_host(self.model.state_dict()),
             optimizer=_on_host(self.optimizer.state_dict()),
-            first_loss=self._first_loss,
+            first_loss=self._losses.first,
         )
 
     def _restore(self, checkpoint: Checkpoint) -> None:
@@ -130,7 +132,6 @@ class Trainer:
         self.optimizer.load_state_dict(checkpoint.optimizer)
         self.metrics = checkpoint.metrics
         self.step = checkpoint.metrics.step
-        self._first_loss = checkpoint.first_loss
         self._seconds = checkpoint.metrics.seconds
 
     def update(self) -> Tensor:
@@ -140,7 +141,7 @@ class Trainer:
             self._compile(*batch)
         self._rate = learning_rate(self._middle, self.config)
         set_learning_rate(self.optimizer, self._rate)
-        loss = self._gradient(*batch)
+        loss = self._gradient(*batch, self.step)
         nn.utils.clip_grad_norm_(self.model.parameters(), self.config.gradient_clip)
         self.optimizer.step()
         self._gradient.clear()
@@ -155,35 +156,22 @@ class Trainer:
         return max(self.progress, FIRST_STEP * self.config.warmup)
 
     def _compile(self, inputs_BL: Tensor, targets_BL: Tensor) -> None:
-        """Make compiled code, with the clock stopped: whether it lies on disk already must not change a result.
-
-        A machine that cannot compile goes on without, and its log says why.
-        """
+        """Make compiled code, with the clock stopped: whether it lies on disk already must not change a result."""
         started = time.perf_counter()
-        code = compiling.name(self.model.config, self._gradient.micro_batch, self.model.dtype)
-        out_of_memory = False
-        try:
-            with compiling.kept(code, device=self.device, shared=self._shared_code):
-                self._gradient.compile(inputs_BL, targets_BL)
-        except Exception as error:
-            if self.device.type == "cuda":
-                torch.cuda.synchronize()  # raises, if the GPU does not answer any more
-            out_of_memory = machine.is_out_of_memory(error) and self._gradient.micro_batch > 1
-            if not out_of_memory:
-                logger.warning("goes on without compiled code", exc_info=True)
-                self._gradient.without_compiling()
-        if out_of_memory:  # outside of the handler, whose exception holds on to the tensors that are to go
-            self._gradient.shrink()
+        self._gradient.compile_if_possible(inputs_BL, targets_BL, shared=self._shared_code)
         self._started += time.perf_counter() - started
 
     def _train_and_evaluate(self, evaluation: int) -> Metrics:
         before, first_step, first_second = self.metrics, self.step, self._seconds
         train_loss = self._train_until(evaluation)
         trained, started = self._seconds - first_second, time.perf_counter()
-        val_loss = val_bpb = math.inf
-        if not self._diverged(train_loss):
-            val_loss, val_bpb = self._evaluate()
+        sampled = found = DIVERGED_EVALUATION
+        if not self._losses.is_divergence(train_loss):
+            sampled = found = self._evaluate(self._sample)
+            if evaluation == self.config.evaluations and len(self._sample) < len(self.dataset.valid):
+                found = self._evaluate(self.dataset.valid)
         self._seconds += time.perf_counter() - started
+        best = before.best_val_loss if before else math.inf  # a loss on the sample, as only the last is on all stories
         return Metrics(
             evaluation=evaluation,
             step=self.step,
@@ -191,19 +179,21 @@ class Trainer:
             flops=float(self.step * self._flops_per_step),
             seconds=self._seconds,
             train_loss=train_loss,
-            val_loss=val_loss,
-            val_bpb=val_bpb,
-            best_val_loss=min(before.best_val_loss if before else math.inf, val_loss),
+            val_loss=found.loss,
+            val_loss_se=found.se,
+            sample_loss=sampled.loss,
+            val_bpb=found.bpb,
+            best_val_loss=found.loss if sampled.loss <= best else best,
             learning_rate=self._rate,
             tokens_per_second=(self.step - first_step) * self.config.tokens_per_step / trained,
-            diverged=self._diverged(val_loss),
+            diverged=self._losses.is_divergence(found.loss),
         )
 
-    def _evaluate(self) -> tuple[float, float]:
-        """Loss and bits per byte on the validation text, in smaller batches if memory runs out."""
+    def _evaluate(self, text_N: Text) -> Evaluation:
+        """What the model makes of validation text, in smaller batches if memory runs out."""
         while True:
             try:
-                return evaluate(self.model, self.dataset, batch_size=self._gradient.micro_batch)
+                return evaluate(self.model, self.dataset, batch_size=self._gradient.micro_batch, text_N=text_N)
             except Exception as error:
                 if not machine.is_out_of_memory(error) or self._gradient.micro_batch == 1:
                     raise
@@ -213,61 +203,25 @@ class Trainer:
         """Update until the evaluation is due; the mean loss, or the one that shows a divergence. [nat/token]"""
         first_step, target, diverged = self.step, evaluation / self.config.evaluations, False
         total = torch.zeros((), device=self.device)
-        looks: deque[_Look] = deque()
         self._started = time.perf_counter() - self._seconds
         # At least one update: a slow one can make two evaluations due in a budget of seconds.
         while self.step == first_step or (self.progress < target and not diverged):
             loss = self.update()
             total += loss
             if self.step % LOOK_EVERY == 1:
-                looks.append(_Look(self.step, loss))
-                diverged = self._see(looks, most_left=1)
+                self._losses.add(self.step, loss)
+                diverged = self._losses.has_diverged(most_left=1)
             self._seconds = time.perf_counter() - self._started
         mean = total.item() / (self.step - first_step)
         self._seconds = time.perf_counter() - self._started  # now with what the GPU had left to do
-        diverged = diverged or self._see(looks, most_left=0)
+        diverged = diverged or self._losses.has_diverged(most_left=0)
         return self.seen_loss if diverged else mean
-
-    def _see(self, looks: "deque[_Look]", *, most_left: int) -> bool:
-        """Take note of the losses that have arrived, or must by now; whether the last of them shows a divergence."""
-        diverged = False
-        while looks and not diverged and (len(looks) > most_left or looks[0].arrived):
-            look = looks.popleft()
-            self.seen_loss = look.loss
-            if look.step == 1:
-                self._first_loss = self.seen_loss
-            diverged = self._diverged(self.seen_loss)
-        return diverged
-
-    def _diverged(self, loss: float) -> bool:
-        return not loss <= DIVERGED * self._first_loss or not math.isfinite(loss)
 
 
 def _deal(config: TrialConfig, dataset: Dataset, first_step: int) -> Iterator[tuple[Tokens, Tokens]]:
     """The batches of this update and all that follow."""
     for step in itertools.count(first_step):
         yield dataset.batch(seed=config.seed, step=step, batch_size=config.batch_size, context=config.context)
-
-
-class _Look:
-    """A training loss on its way to the host, while the device goes on."""
-
-    def __init__(self, step: int, loss: Tensor) -> None:
-        self.step = step
-        self._loss = loss.to("cpu", non_blocking=True)
-        self._copied = torch.cuda.current_stream().record_event() if loss.is_cuda else None
-
-    @property
-    def arrived(self) -> bool:
-        """Whether `loss` is there without waiting."""
-        return self._copied is None or self._copied.query()
-
-    @property
-    def loss(self) -> float:
-        """The loss. [nat/token]"""
-        if self._copied:
-            self._copied.synchronize()
-        return self._loss.item()
 
 
 def _seeded_model(config: TrialConfig, vocab_size: int, dtype: torch.dtype) -> GPTNeo:
@@ -292,9 +246,9 @@ def _require_same(checkpoint: Checkpoint, config: TrialConfig, dataset: Dataset)
     for field in fields(config):
         theirs, ours = getattr(checkpoint.config, field.name), getattr(config, field.name)
         if theirs != ours:
-            raise ValueError(f"the checkpoint was trained with {field.name} {theirs}, not {ours}")
+            raise ForeignCheckpointError(f"the checkpoint was trained with {field.name} {theirs}, not {ours}")
     if checkpoint.data_fingerprint != dataset.fingerprint:
-        raise ValueError(
+        raise ForeignCheckpointError(
             f"the checkpoint was trained on data {checkpoint.data_fingerprint}, {dataset.folder} holds "
             f"{dataset.fingerprint}"
         )

@@ -1,5 +1,6 @@
 """The way to Ray: a cluster of this machine alone, or one that runs already."""
 
+import ipaddress
 import math
 import os
 import socket
@@ -7,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+
+from sweeps.machines import access, signals
 
 NO_ANSWER = "--address {}: no Ray cluster answers there; give host:port, or auto on one of its nodes"
 ANSWER_SECONDS = 25
@@ -32,6 +35,8 @@ SETTINGS = {
     "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": str(GPU_SECONDS),
     # Relative paths mean the same in a worker as in the driver.
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    # `signals` hears of Ctrl-C, and tells Tune.
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
 }
 
 
@@ -42,17 +47,30 @@ def connect(address: str | None) -> None:
         address: host:port of a cluster's head, or auto; None starts a local one.
 
     Raises:
+        OSError: a local Ray would listen to other machines.
+        KeyboardInterrupt: a signal came meanwhile.
         ValueError: no cluster answers there.
     """
     os.environ.update(SETTINGS)
-    # Ray switches token authentication on by itself when a token file lies in the home folder.
-    os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+    os.environ.update(access.closed() | access.own_address() if address is None else access.of_cluster())
     import ray
 
-    if address is None:
-        ray.init(address="local", log_to_driver=False)
-        return
-    ray.init(address=address, log_to_driver=False, runtime_env={"env_vars": SETTINGS})
+    with signals.while_ray_starts():
+        if address is None:
+            ray.init(address="local", log_to_driver=False)
+            _require_loopback()
+        else:
+            ray.init(address=address, log_to_driver=False, runtime_env={"env_vars": SETTINGS})
+
+
+def _require_loopback() -> None:
+    """Fail rather than serve the network, should a later Ray take its address from elsewhere."""
+    import ray
+
+    listens_at = ray.util.get_node_ip_address()
+    if not ipaddress.ip_address(listens_at).is_loopback:
+        ray.shutdown()
+        raise OSError(f"Ray {ray.__version__} listens at {listens_at}, where other machines reach it; nothing was run")
 
 
 def disconnect() -> None:
@@ -76,6 +94,7 @@ def check_answers(address: str) -> None:
         healthy = (
             subprocess.run(
                 [ray, "health-check", *where],
+                env={**os.environ, **access.of_cluster()},
                 timeout=ANSWER_SECONDS,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

@@ -8,6 +8,7 @@ run, the searched parameters, the axes that were recorded (`tokens`, `flops`, `s
 import csv
 import gzip
 import math
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,8 +21,8 @@ from sweeps.machines.simulated import Clock, Machine, metrics_of
 from sweeps.record.folder import RunFolder
 from sweeps.record.record import read_trials
 from sweeps.spec import load
+from sweeps.spec.recipe import Assignment, Value, read_cell
 from sweeps.spec.schema import Spec
-from sweeps.spec.space import Assignment, kind
 from sweeps.sweep import Sweep
 from sweeps.trials import Trial
 from tinystories.config import AXES
@@ -39,7 +40,7 @@ class Record:
     config: str
     """Its name in the table."""
     parameters: Assignment
-    """The searched ones."""
+    """Its searched parameters."""
     costs: Mapping[str, NDArray[np.float64]]
     """What had been spent at each evaluation, by axis. [token, FLOP, second]"""
     losses: NDArray[np.float64]
@@ -72,6 +73,11 @@ class Table:
         self.invalid = invalid
         self.records = list(records)
         self._names = list(self.records[0].parameters)
+        self._words = {
+            name: sorted({str(record.parameters[name]) for record in self.records})
+            for name, value in self.records[0].parameters.items()
+            if isinstance(value, str)
+        }
         self._points = self._features([record.parameters for record in self.records])
         self._span = np.maximum(np.ptp(self._points, axis=0), 1e-12)
         self._unused = np.ones(len(self.records), dtype=bool)
@@ -82,9 +88,14 @@ class Table:
         self.late = 0
         """Trials that passed the first rung because their record begins behind it."""
 
-    def _features(self, rows: Iterable[Mapping[str, float]]) -> NDArray[np.float64]:
-        """Parameters on a logarithmic scale, but for 0, which has none."""
-        return np.array([[math.log(row[name]) if row[name] > 0 else -1.0 for name in self._names] for row in rows])
+    def _features(self, rows: Iterable[Mapping[str, Value]]) -> NDArray[np.float64]:
+        """Parameters on a logarithmic scale, but for 0, which has none; a text by which of those recorded it is."""
+        return np.array([[place for name in self._names for place in self._places(name, row[name])] for row in rows])
+
+    def _places(self, name: str, value: Value) -> list[float]:
+        if isinstance(value, str):
+            return [float(value == word) for word in self._words[name]]
+        return [math.log(value) if value > 0 else -1.0]
 
     @property
     def exhausted(self) -> bool:
@@ -107,7 +118,7 @@ def read_table(path: Path, spec: Spec) -> Table:
 
     Raises:
         FileNotFoundError: there is no such table.
-        ValueError: a column is missing, a cell is no number, or there is no row.
+        ValueError: a column is missing, a cell holds what no trial can have, or there is no row.
     """
     rows = _sweep_rows(path) if path.is_dir() else _csv_rows(path)
     renamed = {} if path.is_dir() else spec.replay
@@ -147,26 +158,37 @@ def _is_valid(record: Record, spec: Spec) -> bool:
 
 def _record(config: str, rows: list[Row], spec: Spec) -> Record:
     axis = spec.axis
-    rows = sorted(rows, key=lambda row: float(row[axis]))
-
-    def column(name: str) -> NDArray[np.float64]:
-        return np.array([float(row[name]) for row in rows])
-
     recorded = [name for name in AXES if all(row[name] for row in rows)]
-    costs: dict[str, NDArray[np.float64]] = {name: column(name) for name in recorded}
-    if not costs[axis][0] > 0:
-        raise ValueError(f"config {config}: {axis} {costs[axis][0]:g} must be above 0")
-    parameters: Assignment = {name: kind(name)(float(rows[0][name])) for name in spec.space.parameters}
-    return Record(config=config, parameters=parameters, costs=costs, losses=column(spec.metric))
+    columns = {name: [_number(row, name) for row in rows] for name in (*recorded, spec.metric)}
+    if wrong := [cost for cost in columns[axis] if not 0 < cost < math.inf]:
+        raise ValueError(f"config {config}: {axis} {wrong[0]:g} must be above 0 and finite")
+    order = np.argsort(columns[axis], kind="stable")
+    values = {name: np.array(numbers)[order] for name, numbers in columns.items()}
+    losses = values.pop(spec.metric)
+    try:
+        parameters: Assignment = {name: read_cell(name, rows[0][name]) for name in spec.space.parameters}
+    except ValueError as error:
+        raise ValueError(f"config {config}: {error}") from None
+    return Record(config=config, parameters=parameters, costs=values, losses=losses)
+
+
+def _number(row: Row, name: str) -> float:
+    try:
+        return float(row[name])
+    except ValueError:
+        raise ValueError(f"config {row['config']}: {name} {row[name]!r} is not a number") from None
 
 
 def _csv_rows(path: Path) -> Iterator[Row]:
     try:
-        with gzip.open(path, "rt") if path.suffix == ".gz" else open(path, encoding="utf-8") as file:
+        opened = gzip.open if path.suffix.lower() == ".gz" else open
+        with opened(path, "rt", encoding="utf-8-sig", newline="") as file:  # spreadsheets begin with a byte-order mark
             yield from csv.DictReader(file)
     except FileNotFoundError:
         raise FileNotFoundError(f"--replay {path}: no such table, nor a run folder") from None
-    except (UnicodeDecodeError, gzip.BadGzipFile) as error:
+    except EOFError:
+        raise ValueError(f"--replay {path}: it is cut short; copy it again") from None
+    except (UnicodeDecodeError, gzip.BadGzipFile, zlib.error, csv.Error) as error:
         raise ValueError(f"--replay {path}: not a CSV table: {error}") from None
 
 

@@ -27,7 +27,7 @@ class Clock:
 
     @property
     def clocks(self) -> Clocks:
-        """The same for a sweep."""
+        """This clock as both clocks of a sweep."""
         return Clocks(now=self, steady=self)
 
 
@@ -127,6 +127,8 @@ def metrics_of(
         seconds=seconds,
         train_loss=math.nan,
         val_loss=loss,
+        val_loss_se=math.nan,
+        sample_loss=loss,
         val_bpb=loss if metric == "val_bpb" else math.nan,
         best_val_loss=min(before.best_val_loss if before else math.inf, loss),
         learning_rate=math.nan,

@@ -8,6 +8,7 @@ from ray import tune
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
+from sweeps.machines import signals
 from sweeps.machines.slot import HEAD, Slot
 from sweeps.machines.worker import Job, Report, SlotConfig
 from sweeps.policy.verdicts import Resume, Verdict, Wait
@@ -72,7 +73,7 @@ class SweepSearcher(Searcher):
 
 
 class SweepScheduler(FIFOScheduler):
-    """Tune tells here what trials report, and hears whether they go on."""
+    """Tune tells here what trials report, and is told whether they continue."""
 
     def __init__(self, bridge: Bridge) -> None:
         super().__init__()
@@ -128,16 +129,11 @@ class Observer(tune.Callback):
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Tune has handled an event, or waited 0.1 s for one."""
         self._on_step()
+        signals.tell_tune()
 
 
-def run(
-    sweep: Sweep,
-    slot: SlotConfig,
-    *,
-    slots: int,
-    on_step: Callable[[], None],
-) -> None:
-    """Run the sweep's trials to their end, or until Ctrl-C or its time is up.
+def run(sweep: Sweep, slot: SlotConfig, *, slots: int, on_step: Callable[[], None]) -> None:
+    """Run the sweep's trials to their end, or until a signal (`signals`) or its time is up.
 
     Args:
         slots: trials at a time.
@@ -167,6 +163,7 @@ def run(
             failure_config=tune.FailureConfig(max_failures=sweep.spec.max_failures),
         ),
     )
-    tuner.fit()
+    with signals.given_to_tune():
+        tuner.fit()
     if bridge.failure:
         raise bridge.failure

@@ -4,7 +4,6 @@ Imports nothing heavy at its top, as the mailbox is a process too; torch is impo
 """
 
 import asyncio
-import errno
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import ray
 
+from sweeps.machines.storing import patiently, waiting_time
 from sweeps.spec.schema import StoriesData
 from tinystories.config import TrialConfig
 from tinystories.metrics import Metrics
@@ -31,7 +31,7 @@ class SlotConfig:
     gpus: float
     """Share of a GPU, and of its memory; 0: none."""
     patience: float
-    """Time without a report after which the worker is taken for hung. [s]"""
+    """Time without a report after which the worker counts as hung. [s]"""
     storage: str
     """Folder or URI for Ray Train's own files."""
     data: str
@@ -53,12 +53,12 @@ class Job:
     trial_id: str
     config: TrialConfig
     checkpoints: str
-    """The trial's folder or URI; a checkpoint found there is gone on from."""
+    """The trial's folder or URI; a trial resumes from a checkpoint found there."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """One evaluation, or the end of a trial that could not go on."""
+    """One evaluation, or the end of a trial that failed."""
 
     metrics: Metrics | None = None
     """The evaluation; None: the trial failed."""
@@ -69,7 +69,7 @@ class Report:
     trace: str = ""
     """Where in the code."""
     fatal: bool = False
-    """Every trial would fail like this one, so the sweep ends here and can be gone on with once it is mended."""
+    """Every trial would fail like this one, so the sweep ends here and can be resumed once the cause is removed."""
 
     def ends(self, job: Job) -> bool:
         """Whether the trial has nothing more to report."""
@@ -99,7 +99,15 @@ class Mailbox:
             return None
 
 
-READY, GO, STOP, QUIT = "ready", "go", "stop", "quit"
+@dataclass(frozen=True)
+class Ready:
+    """The worker can take trials."""
+
+    placement_group: Any
+    """What Ray has reserved for it; the slot gives it back."""
+
+
+GO, STOP, QUIT = "go", "stop", "quit"
 
 
 def serve(settings: dict[str, Any]) -> None:
@@ -117,7 +125,7 @@ def serve(settings: dict[str, Any]) -> None:
     except (OSError, ValueError) as error:
         _send(mailbox, _failure(error, fatal=True))
         return
-    _send(mailbox, READY)
+    _send(mailbox, Ready(ray.util.get_current_placement_group()))
     while (job := ray.get(mailbox.get.remote("to_worker"))) != QUIT:
         if isinstance(job, Job):
             _run(job, dataset, mailbox, config)
@@ -138,13 +146,17 @@ def _open_data(config: SlotConfig) -> "Dataset":
 
 
 def _run(job: Job, dataset: "Dataset", mailbox: Any, config: SlotConfig) -> None:
-    """Train one trial; whatever its configuration does wrong becomes an answer.
+    """Train one trial; whatever goes wrong becomes an answer.
+
+    A trial fails by what its configuration does. What the storage does, or whatever else lies in the trial's folder,
+    ends the sweep instead: the trial has no fault, and is resumed with the sweep once that is mended.
 
     Raises:
         AcceleratorError: after it the process cannot be trusted, so it ends and the slot with it.
-        OSError: the storage did not answer; a new slot goes on from the checkpoint. A full disk is an answer.
     """
     import torch
+
+    from tinystories.checkpoint import ForeignCheckpointError
 
     try:
         for report in config.train(job, dataset, config):
@@ -153,29 +165,36 @@ def _run(job: Job, dataset: "Dataset", mailbox: Any, config: SlotConfig) -> None
                 return
     except torch.AcceleratorError:
         raise
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
+    except (OSError, ForeignCheckpointError) as error:
         _send(mailbox, _failure(error, fatal=True))
     except Exception as error:
         _send(mailbox, _failure(error))
 
 
 def train(job: Job, dataset: "Dataset", config: SlotConfig) -> Iterator[Report]:
-    """Evaluations of one trial, from its last checkpoint on, which is reported again."""
+    """Evaluations of one trial, from its last whole checkpoint on, which is reported again.
+
+    Raises:
+        ForeignCheckpointError: the checkpoint is of another version, trial or data.
+        OSError: the storage does not serve, and has been waited for.
+    """
     from tinystories import checkpoint
     from tinystories.trainer import Trainer
 
-    latest = checkpoint.latest(job.checkpoints)
-    resume = checkpoint.load(latest) if latest else None
+    seconds = waiting_time(config.patience)
+
+    def best() -> str:
+        return patiently(lambda: checkpoint.best(job.checkpoints), seconds=seconds) or ""
+
+    resume = patiently(lambda: checkpoint.resume(job.checkpoints), seconds=seconds)
     if resume:
-        yield Report(metrics=resume.metrics, checkpoint=checkpoint.best(job.checkpoints) or "")
+        yield Report(metrics=resume.metrics, checkpoint=best())
     device = "auto" if config.gpus else "cpu"  # Ray hides no GPU from a worker that has none
     trainer = Trainer(job.config, dataset, resume=resume, device=device, shared_code=config.shared_code)
     for metrics in trainer.run():
         if not metrics.diverged:
-            checkpoint.save(trainer.checkpoint(), job.checkpoints)
-        yield Report(metrics=metrics, checkpoint=checkpoint.best(job.checkpoints) or "")
+            patiently(lambda: checkpoint.save(trainer.checkpoint(), job.checkpoints), seconds=seconds)
+        yield Report(metrics=metrics, checkpoint=best())
 
 
 def _failure(error: Exception, *, fatal: bool = False) -> Report:

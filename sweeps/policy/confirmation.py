@@ -3,8 +3,8 @@
 from itertools import count, islice
 
 from sweeps.policy.verdicts import Start
+from sweeps.spec.recipe import Assignment
 from sweeps.spec.schema import Spec
-from sweeps.spec.space import Assignment
 from sweeps.trials import Trials, ranked
 
 

@@ -7,9 +7,9 @@ from sweeps.policy.screening import Screening
 from sweeps.trials import Trial, Trials
 
 MARGIN = 1.1
-"""What the finalists get of a limit, over what they are expected to need."""
+"""Times what finalists are expected to need that is kept of a limit for them."""
 SHARE = 0.5
-"""Of a limit, what finalists may cost, unless there is only one."""
+"""Share of a limit that finalists may cost, unless there is only one."""
 
 
 class Finals:

@@ -109,7 +109,7 @@ class PromotionHalving:
         self._eta = eta
         self._rankings = {rung: Ranking() for rung in rungs}
         self._paused = {rung: Ranking() for rung in rungs}
-        """Those that have not been promoted from there."""
+        """Trials that have not been promoted from each rung."""
         self._diverged = dict.fromkeys(rungs, 0)
 
     def record(self, trial_id: str, evaluation: int, loss: float) -> None:

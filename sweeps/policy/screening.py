@@ -79,7 +79,7 @@ class Screening:
         self._eta = eta
         self._forecaster = forecaster
         self._rankings = {rung: Ranking() for rung in rungs}
-        """Of trials that have not diverged."""
+        """The losses at each rung, of trials that have not diverged."""
         self._forecasts: dict[int, list[str]] = {}
         """The best by their forecasts, until another loss is recorded."""
 
@@ -104,7 +104,7 @@ class Screening:
         return Verdict.PAUSE
 
     def stretches(self, count: int) -> list[Stretch]:
-        """From each rung to the next stop, if so many are finalists."""
+        """The ways from each rung to the next stop, if so many are finalists."""
         numbers = quotas(len(self.rungs), finalists=count, eta=self._eta)
         return [Stretch(*way) for way in zip(self.rungs, self.stops[1:], numbers, strict=True)]
 

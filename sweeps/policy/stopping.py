@@ -81,5 +81,5 @@ def expected_to_continue(trials: float, eta: int) -> float:
 
 
 def expected_to_be_promoted(trials: float, eta: int) -> float:
-    """How many of the trials that pause at a rung are promoted if nobody displaces them: the best 1 / eta, one at least."""
+    """How many of the trials that pause at a rung are promoted if none is displaced: the best 1 / eta, one at least."""
     return min(trials, max(1.0, trials / eta))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from sweeps.events import Stage
-from sweeps.spec.space import Assignment
+from sweeps.spec.recipe import Assignment
 
 
 class Verdict(Enum):

@@ -10,7 +10,7 @@ class Checkpoints:
     """The checkpoints of a sweep, few of many; what an end costs does not depend on how many have ended.
 
     Args:
-        location: folder or URI with one folder a trial.
+        location: folder or URI with one folder a trial; None: nothing is kept, as in a simulation.
         trials: all of the sweep.
         best: which of some ended or paused trials are worth keeping, whatever may yet be promoted.
         promising: the names of paused trials that may yet be promoted.
@@ -19,7 +19,7 @@ class Checkpoints:
 
     def __init__(
         self,
-        location: str,
+        location: str | None,
         trials: Trials,
         *,
         best: Callable[[Sequence[Trial]], Sequence[Trial]],
@@ -54,7 +54,7 @@ class Checkpoints:
     def settle(self) -> None:
         """Delete what need not be kept, and what a killed run forgot to."""
         self._delete_others()
-        for trial_id in storage.folders(self.location):
+        for trial_id in storage.folders(self.location) if self.location else ():
             trial = self._trials.get(trial_id)
             if trial is not None and not trial.unfinished and (trial.state == "abandoned" or not trial.checkpoint):
                 storage.delete(self.folder(trial_id))
@@ -70,5 +70,5 @@ class Checkpoints:
 
 
 def _confirms(trial: Trial) -> bool:
-    """Whether it confirms another one to its end: then its checkpoint is kept whatever comes."""
+    """Whether it confirms another one and has completed: then its checkpoint is always kept."""
     return trial.stage == "confirm" and trial.usable

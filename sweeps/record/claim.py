@@ -5,15 +5,16 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from sweeps.record import software
 from sweeps.record.folder import RunFolder
 from sweeps.spec import load
 from sweeps.spec.corpus import Data
+from sweeps.spec.differences import differences
 from sweeps.spec.schema import Spec
 from tinystories import storage
 
@@ -21,19 +22,21 @@ FREE_TO_CHANGE = {
     *("run_cap", "cpus_per_trial", "trials_per_gpu", "keep_checkpoints", "max_failures", "patience"),
     *("wandb", "project", "data", "replay", "confirm"),
 }
-"""Keys that may differ when a sweep goes on; data are compared by what they hold."""
+"""Keys that may differ when a sweep is resumed; data are compared by what they hold."""
 
 
 def storage_location(folder: RunFolder, wanted: str | None) -> str | None:
     """Where the sweep's checkpoints go: as asked for, or where they went before; None: into the run folder.
 
     Raises:
-        ValueError: the sweep was begun with another storage.
+        ValueError: the sweep was begun with another storage, or a URI names nothing but a scheme.
     """
+    if wanted and storage.is_uri(wanted) and not wanted.partition("://")[2].strip("/"):
+        raise ValueError(f"--storage {wanted} names no place; allowed: a folder, or a URI such as s3://bucket/folder")
     location = wanted and (wanted.rstrip("/") if storage.is_uri(wanted) else os.path.abspath(wanted))
     if not folder.origin.exists():
         return location
-    before: str | None = json.loads(folder.origin.read_text())["storage"]
+    before: str | None = json.loads(folder.origin.read_text(encoding="utf-8"))["storage"]
     if location and location != before:
         raise ValueError(f"--storage {wanted}: {folder.root} was begun with {before or 'no storage'}; leave it so")
     return before
@@ -47,24 +50,30 @@ def check_spec(folder: RunFolder, spec: Spec) -> None:
     """
     if not folder.spec.exists():
         return
-    if not folder.journal.exists() and (folder.results.exists() or folder.study.exists()):
-        raise ValueError(
-            f"{folder.root} was begun by version 0.1, whose run folders have no journal.jsonl; finish it with that "
-            "version, or give another --name"
-        )
+    if folder.results.exists() or folder.study.exists():
+        require_journal(folder)
     try:
-        earlier = load.parse(yaml.safe_load(folder.spec.read_text()))
+        earlier = load.parse(yaml.safe_load(folder.spec.read_text(encoding="utf-8")))
     except ValueError as error:
         raise ValueError(f"{folder.root} holds a sweep of another version ({error}); give another --name") from None
     changeable = FREE_TO_CHANGE
     if spec.axis == "seconds":  # a faster machine would train its trials for longer
         changeable = changeable - {"cpus_per_trial", "trials_per_gpu"}
-    for entry in fields(Spec):
-        old, new = getattr(earlier, entry.name), getattr(spec, entry.name)
-        if entry.name not in changeable and old != new:
-            raise ValueError(
-                f"{folder.root} holds another sweep: {entry.name} is {old} there and {new} here; give another --name"
-            )
+    if differing := differences(earlier, spec, free=changeable):
+        raise ValueError(f"{folder.root} holds another sweep: {'; '.join(differing)}; give another --name")
+
+
+def require_journal(folder: RunFolder) -> None:
+    """Refuse a run folder of an older version.
+
+    Raises:
+        ValueError: it has no journal.
+    """
+    if not folder.journal.exists():
+        raise ValueError(
+            f"{folder.root} was begun by version 0.1, whose run folders have no journal.jsonl; finish it with that "
+            "version, or give another --name"
+        )
 
 
 def check_data(folder: RunFolder, data: Data) -> None:
@@ -75,7 +84,7 @@ def check_data(folder: RunFolder, data: Data) -> None:
     """
     if not folder.origin.exists():
         return
-    before = json.loads(folder.origin.read_text())
+    before = json.loads(folder.origin.read_text(encoding="utf-8"))
     if before["fingerprint"] != data.fingerprint:
         raise ValueError(
             f"{data.location} (tokenizer {data.tokenizer}) is not the data that {folder.root} was begun with: "
@@ -90,6 +99,7 @@ def claim(folder: RunFolder, raw: Mapping[str, Any], data: Data, location: str |
         "tokenizer": data.tokenizer,
         "fingerprint": data.fingerprint,
         "storage": location,
+        "software": software.describe(),
     }
     storage.write(str(folder.origin), (json.dumps(origin, indent=1) + "\n").encode())
     storage.write(str(folder.spec), yaml.safe_dump(dict(raw), sort_keys=False).encode())

@@ -17,9 +17,9 @@ class Facts:
     axis: str
     """What the budget of a trial is counted in."""
     budget: float
-    """Of a full trial. [token, FLOP or second]"""
+    """Budget of a full trial. [token, FLOP or second]"""
     evaluations: int
-    """Of a full trial, evenly spaced."""
+    """Evaluations of a full trial, evenly spaced."""
     rungs: list[int]
     """Where trials are compared. [evaluation]"""
     continuing: list[str]

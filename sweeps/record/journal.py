@@ -20,10 +20,10 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class Line:
-    """An event and where it stands."""
+    """An event and the number of its line."""
 
     number: int
-    """Counted from 1."""
+    """Its number in the file, counted from 1."""
     event: Event
 
 
@@ -72,7 +72,7 @@ class Journal:
             yield line
 
     def damaged(self, number: int, error: Exception) -> ValueError:
-        """What to say of a line that does not hold."""
+        """The error that names a damaged line."""
         reason = " ".join(str(error).split())
         return ValueError(f"{self.path}, line {number}: {reason}; restore the file, or give another --name")
 

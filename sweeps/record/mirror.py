@@ -68,8 +68,8 @@ class Mirror:
             found = {member.name: tar.extractfile(member) for member in tar.getmembers()}
             if self._folder.journal.name not in found:
                 raise ValueError(
-                    f"{self._location}/{BUNDLE} has no {self._folder.journal.name}, so it is of version 0.1; finish that "
-                    "sweep with that version, or give another --name"
+                    f"{self._location}/{BUNDLE} has no {self._folder.journal.name}, so it is of version 0.1; finish "
+                    "that sweep with that version, or give another --name"
                 )
             for file in self._files:
                 if content := found.get(file.name):

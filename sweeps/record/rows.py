@@ -33,6 +33,10 @@ class Rows:
         """Searched parameters that are no fixed columns."""
         return [name for name in self._spec.space.parameters if name not in COLUMNS]
 
+    def relative(self, checkpoint: str) -> str:
+        """A checkpoint's path relative to the run folder, which may move, if it lies there."""
+        return checkpoint.removeprefix(f"{self._root}/")
+
     def config(self, trial: Trial) -> TrialConfig:
         """The whole configuration of a trial."""
         confirming = trial.stage == "confirm"
@@ -83,5 +87,5 @@ class Rows:
 
 
 def has_row(trial: Trial) -> bool:
-    """Whether a trial stands in results.csv: it has ended, is paused, or was before it was promoted."""
+    """Whether a trial has a row in results.csv: it has ended, is paused, or was before it was promoted."""
     return trial.state != "abandoned" and (not trial.unfinished or trial.promoted_from > 0)

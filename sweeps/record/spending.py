@@ -64,7 +64,7 @@ class Meter:
 
     @property
     def gpu_hours(self) -> float:
-        """The same. [h]"""
+        """Time that its trials have held GPUs. [h]"""
         return self.gpu_seconds / SECONDS
 
     def left(self, slots: int) -> Left:

@@ -20,18 +20,19 @@ from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
-from sqlalchemy import URL, text
+from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from sweeps.events import Closed, Event, RunOpened, Spent
 from sweeps.record.rows import Rows
+from sweeps.record.study_url import study_url
+from sweeps.spec.parameters import Choice, Range
 from sweeps.spec.schema import Spec
-from sweeps.spec.space import Choice, Range
 from sweeps.trials import State, Trial, Trials
 
 logger = logging.getLogger(__name__)
 NAME = "sweep"
-"""Of the study in the file."""
+"""Name of the study in the file."""
 FLUSH_SECONDS = 5.0
 """Time after which a change stands in the file. [s]"""
 CLOSE_SECONDS = 60.0
@@ -186,8 +187,7 @@ class _StudyFile:
             self._connect()
 
     def _connect(self) -> None:
-        url = URL.create("sqlite", database=str(self._path)).render_as_string(hide_password=False)
-        self._storage = RDBStorage(url)
+        self._storage = RDBStorage(study_url(self._path))
         directions = [StudyDirection.MINIMIZE] * self._objectives
         optuna.create_study(study_name=NAME, storage=self._storage, load_if_exists=True, directions=directions)
         self._study = self._storage.get_study_id_from_name(NAME)
@@ -245,5 +245,7 @@ def _distribution(parameter: Choice | Range) -> BaseDistribution:
     if isinstance(parameter, Choice):
         return CategoricalDistribution(parameter.values)
     if parameter.integer:
-        return IntDistribution(int(parameter.low), int(parameter.high), log=parameter.log, step=parameter.step)
+        return IntDistribution(
+            int(parameter.low), int(parameter.high), log=parameter.log, step=int(parameter.step or 1)
+        )
     return FloatDistribution(parameter.low, parameter.high, log=parameter.log)

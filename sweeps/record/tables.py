@@ -31,6 +31,7 @@ from typing import Any, Literal, TypeVar, get_type_hints
 
 from sweeps import trials
 from sweeps.events import Stage
+from sweeps.spec.recipe import read_cell
 from sweeps.spec.schema import Objective
 from tinystories.config import field_names
 from tinystories.metrics import Metrics
@@ -170,7 +171,10 @@ def read_curves(path: Path) -> dict[str, list[Metrics]]:
 
 
 def _result(row: dict[str, str], path: Path) -> Result:
-    searched = {name: _guessed(cell) for name, cell in row.items() if name not in COLUMNS}
+    try:
+        searched = {name: read_cell(name, cell) for name, cell in row.items() if name not in COLUMNS}
+    except (ValueError, KeyError, AttributeError) as error:
+        raise ValueError(f"{path}: bad row {row}: {error}") from None
     return _parse(Result, {name: row[name] for name in COLUMNS}, path, searched=searched)
 
 
@@ -198,13 +202,3 @@ def _value(kind: Any, cell: str) -> Any:
     if kind is float:
         return float(cell or "nan")
     return int(cell) if kind is int else cell
-
-
-def _guessed(cell: str) -> Any:
-    """A cell of a column whose type the file does not say."""
-    for kind in (int, float):
-        try:
-            return kind(cell)
-        except ValueError:
-            continue
-    return {"True": True, "False": False}.get(cell, cell)

@@ -15,8 +15,9 @@ from rich.text import Text
 from sweeps.limits import SECONDS
 from sweeps.policy import stopping
 from sweeps.record.spending import Meter
+from sweeps.report.numbers import count, duration, hours, money, share
+from sweeps.spec.recipe import SHAPE
 from sweeps.spec.schema import Spec
-from sweeps.spec.space import SHAPE
 from sweeps.sweep import Sweep
 from sweeps.trials import State, Trial, ranked
 
@@ -74,12 +75,10 @@ class Display:
                 self._refreshed = now
                 self._live.refresh()
             return
-        count, total = (
-            sum(not trial.unfinished for trial in self._sweep.trials.values()),
-            self._sweep.spec.trials_in_all,
-        )
+        ended = sum(not trial.unfinished for trial in self._sweep.trials.values())
+        total = self._sweep.spec.trials_in_all
         for _, trial in self._sweep.ended[self._shown :]:
-            self._console.print(f"[{count}/{total}] {self._ending(trial)}", soft_wrap=True)
+            self._console.print(f"[{ended}/{total}] {self._ending(trial)}", soft_wrap=True)
         self._shown = len(self._sweep.ended)
 
     def utilisation(self) -> str:
@@ -92,8 +91,8 @@ class Display:
         tail = sum(self._ended - moment for moment, _ in self._sweep.ended[-self._slots :]) / available
         return (
             f"Took {duration(wall)}; after the first {STARTUP_SECONDS} s "
-            f"the {self._slots} slots were training {busy:.0%} of the time "
-            f"and had no trial left for {tail:.0%}."
+            f"the {self._slots} slots were training {share(busy)} of the time "
+            f"and had no trial left for {share(tail)}."
         )
 
     def _view(self) -> Group:
@@ -162,22 +161,7 @@ def live(console: Console, view: Callable[[], RenderableType]) -> Live:
 def budget(spec: Spec) -> str:
     """The budget of a trial in words."""
     unit = {"tokens": "tokens", "flops": "FLOPs", "seconds": "seconds"}[spec.axis]
-    return f"{spec.trials} trials of {number(spec.trial['budget'])} {unit}"
-
-
-def number(value: float) -> str:
-    """A count, short: 1.5M, 20k, 3.2e13."""
-    for limit, divisor, suffix in ((1e3, 1, ""), (1e6, 1e3, "k"), (1e9, 1e6, "M"), (1e12, 1e9, "B")):
-        if value < limit:
-            return f"{value / divisor:.3g}{suffix}"
-    return f"{value:.1e}".replace("e+", "e")
-
-
-def duration(seconds: float) -> str:
-    """A time as h:mm:ss, or m:ss below an hour."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+    return f"{spec.trials} trials of {count(spec.budget)} {unit}"
 
 
 def _trainings(sweep: Sweep) -> tuple[float, float]:
@@ -192,7 +176,7 @@ def _trainings(sweep: Sweep) -> tuple[float, float]:
 def _spent(sweep: Sweep) -> Text:
     axis, full = sweep.spec.axis, sweep.spec.budget
     done, expected = _trainings(sweep)
-    taken = f"spent {number(done * full)} of about {number(expected * full)} {axis}"
+    taken = f"spent {count(done * full)} of about {count(expected * full)} {axis}"
     return Text(f"{taken}; {spent(sweep.meter)}", style="dim")
 
 
@@ -201,10 +185,10 @@ def spent(meter: Meter) -> str:
     limits = meter.limits
     taken = [
         (duration(meter.seconds), limits.hours and duration(SECONDS * limits.hours)),
-        (f"{meter.gpu_hours:.3g} GPU-hours", limits.gpu_hours),
+        (f"{hours(meter.gpu_hours)} GPU-hours", limits.gpu_hours),
     ]
     if limits.cost_per_hour is not None:
-        taken.append((f"a cost of {limits.cost(meter.gpu_hours):.2f}", limits.money))
+        taken.append((f"a cost of {money(limits.cost(meter.gpu_hours))}", limits.money))
     parts = [f"{amount} of {allowed}" if allowed else amount for amount, allowed in taken]
     return f"In all its runs: {', '.join(parts)}."
 

@@ -14,26 +14,26 @@ from sweeps.limits import SECONDS, Limits
 from sweeps.policy import stopping
 from sweeps.policy.proposals import Proposals
 from sweeps.record.folder import RunFolder
-from sweeps.record.tables import read_results
+from sweeps.record.tables import read_curves
 from sweeps.report import live
-from sweeps.report.live import duration, number
+from sweeps.report.numbers import count, duration, flops, hours, money, rate
+from sweeps.spec.recipe import Assignment
 from sweeps.spec.schema import Spec
-from sweeps.spec.space import Assignment
 from tinystories.config import TrialConfig
+from tinystories.metrics import Metrics
 from tinystories.models import size
-
-ASSUMED_FLOPS_PER_SECOND = 2e10
-"""Training speed assumed of one CPU core until a trial of the sweep has been measured. [FLOP/s]"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """What training takes."""
+    """What trials take."""
 
     flops: float
+    """Of training."""
     tokens: float
+    """Trained on."""
     seconds: float
-    """Of one slot. [s]"""
+    """Of one slot, evaluations included. [s]"""
 
     def __add__(self, other: "Cost") -> "Cost":
         return Cost(
@@ -54,25 +54,33 @@ class Part:
 
 
 def show(
-    spec: Spec, vocab_size: int, console: Console, *, price: Limits, tokens_per_second: float | None = None
+    spec: Spec,
+    vocab_size: int,
+    console: Console,
+    *,
+    valid_tokens: int,
+    price: Limits,
+    tokens_per_second: float | None = None,
 ) -> None:
     """Print the trials that would be drawn, what each costs in full, and what the sweep is expected to cost.
 
     Args:
         vocab_size: of the data. [token]
+        valid_tokens: size of the validation text. [token]
         price: of a GPU-hour; what the sweep may take is not looked at.
         tokens_per_second: training speed of a trial of average size; None: measured, else assumed.
     """
     proposals = _first_proposals(spec)
     configs = [spec.trial_config(proposal) for proposal in proposals]
     speed, source = _speed(spec, configs, vocab_size, tokens_per_second)
-    costs = [cost(config, vocab_size, speed) for config in configs]
+    costs = [cost(config, vocab_size, valid_tokens, speed) for config in configs]
+    endings = [ending(config, vocab_size, valid_tokens, speed) for config in configs]
     console.print(f"{spec.name}: {live.budget(spec)}", style="bold")
-    console.print(_trials_table(proposals, configs, costs, vocab_size))
+    console.print(_trials_table(proposals, configs, list(map(add, costs, endings)), vocab_size))
     console.print()
-    console.print(_parts_table(parts(spec, costs), spec, price))
+    console.print(_parts_table(parts(spec, costs, endings), spec, price))
     console.print(
-        f"{_expectation(spec)}{_sharing(spec)}A time is that of one slot, at {speed:.1e} FLOP/s: {source}.",
+        f"{_expectation(spec)}{_sharing(spec)}A time is that of one slot, at {flops(speed)} FLOP/s: {source}.",
         soft_wrap=True,
     )
 
@@ -88,11 +96,13 @@ def _first_proposals(spec: Spec) -> list[Assignment]:
 
 def _expectation(spec: Spec) -> str:
     """What the numbers of trials are, where they may come out otherwise."""
-    if spec.early_terminate and spec.early_terminate.type == "asha":
+    if spec.early_terminate and spec.early_terminate.type != "screen":
         more = "; with two objectives, some more" if spec.pareto else ""
-        return f"Trials are those that ASHA is expected to let pass if they come in no order{more}. "
+        return f"Trials are those that ASHA is expected to train so far if they come in no order{more}. "
     if spec.early_terminate and spec.forecasts:
-        return "More may go on than the finalists: those with a fair chance to end best, and as forecasts change. "
+        return (
+            "More than the finalists may be promoted: those with a fair chance to end best, and as forecasts change. "
+        )
     return ""
 
 
@@ -110,10 +120,10 @@ def _trials_table(
     for place, (proposal, config, full) in enumerate(zip(proposals, configs, costs, strict=True)):
         table.add_row(
             f"{place:04d}",
-            *(f"{value:.3g}" if isinstance(value, float) else str(value) for value in proposal.values()),
-            number(size.parameters(config.model(vocab_size))),
-            f"{full.flops:.1e}",
-            number(full.tokens),
+            *(rate(value) if isinstance(value, float) else str(value) for value in proposal.values()),
+            count(size.parameters(config.model(vocab_size))),
+            flops(full.flops),
+            count(full.tokens),
             duration(full.seconds),
         )
     return table
@@ -130,49 +140,63 @@ def _parts_table(parts: Sequence[Part], spec: Spec, price: Limits) -> Table:
         table.add_row(
             part.name,
             f"{part.trials:.1f}".removesuffix(".0"),
-            number(part.cost.tokens),
-            f"{part.cost.flops:.1e}",
+            count(part.cost.tokens),
+            flops(part.cost.flops),
             duration(part.cost.seconds),
-            f"{gpu_hours:.3g}",
-            *((f"{price.cost(gpu_hours):.2f}",) if priced else ()),
+            hours(gpu_hours),
+            *((money(price.cost(gpu_hours)),) if priced else ()),
         )
     return table
 
 
-def cost(config: TrialConfig, vocab_size: int, speed: float) -> Cost:
-    """Of a full trial.
+def cost(config: TrialConfig, vocab_size: int, valid_tokens: int, speed: float) -> Cost:
+    """Of a full trial: its training, and its evaluations as far as they read the sample.
+
+    A budget in seconds pays for evaluations too, so that less of it is left for training.
 
     Args:
         speed: training FLOPs in a second.
     """
     per_token = size.flops_per_token(config.model(vocab_size))
-    tokens = {
-        "tokens": config.budget,
-        "flops": config.budget / per_token,
-        "seconds": config.budget * speed / per_token,
-    }[config.axis]
-    return Cost(flops=tokens * per_token, tokens=tokens, seconds=tokens * per_token / speed)
+    sample = min(size.evaluation_tokens(config, vocab_size), valid_tokens)
+    evaluated = size.EVALUATION_COST * config.evaluations * sample
+    tokens = size.training_tokens(config, vocab_size, speed)
+    if config.axis == "seconds":
+        tokens = max(0.0, tokens - evaluated)
+    return Cost(flops=tokens * per_token, tokens=tokens, seconds=(tokens + evaluated) * per_token / speed)
 
 
-def parts(spec: Spec, costs: Sequence[Cost]) -> list[Part]:
+def ending(config: TrialConfig, vocab_size: int, valid_tokens: int, speed: float) -> Cost:
+    """Of what the last evaluation of a full trial takes besides: it reads the whole validation text too.
+
+    Nothing if that is no more than the sample. Arguments are those of `cost`.
+    """
+    more = 0 if size.evaluation_tokens(config, vocab_size) >= valid_tokens else valid_tokens
+    per_token = size.flops_per_token(config.model(vocab_size))
+    return Cost(flops=0, tokens=0, seconds=size.EVALUATION_COST * more * per_token / speed)
+
+
+def parts(spec: Spec, costs: Sequence[Cost], endings: Sequence[Cost]) -> list[Part]:
     """The stretches between a sweep's rungs, and its confirmation.
 
     Args:
-        costs: of full trials like those of the sweep.
+        costs: of full trials like those of the sweep, up to their last evaluation.
+        endings: of what their last evaluation takes besides.
     """
-    mean = reduce(add, costs) * (1 / len(costs))
-    found = [
-        Part(
-            name=f"to evaluation {stretch.end}",
-            trials=stretch.trials,
-            cost=mean * (stretch.trials * stretch.share(spec)),
-        )
-        for stretch in stopping.stretches(spec)
-    ]
+    mean, last = (reduce(add, each) * (1 / len(each)) for each in (costs, endings))
+    found = []
+    for stretch in stopping.stretches(spec):
+        one = mean * stretch.share(spec) + last * (stretch.end == spec.evaluations)
+        found.append(Part(name=f"to evaluation {stretch.end}", trials=stretch.trials, cost=one * stretch.trials))
     if spec.confirm:
         confirming = spec.trials_in_all - spec.trials
-        found.append(Part(name="confirm", trials=confirming, cost=mean * confirming))
+        found.append(Part(name="confirm", trials=confirming, cost=(mean + last) * confirming))
     return found
+
+
+def _trained(metrics: Metrics) -> float:
+    """Training speed before an evaluation, without the time that evaluating takes. [FLOP/s]"""
+    return metrics.tokens_per_second * metrics.flops / metrics.tokens
 
 
 def _total(parts: Sequence[Part]) -> Part:
@@ -188,10 +212,10 @@ def _speed(
         per_token = fmean(size.flops_per_token(config.model(vocab_size)) for config in configs)
         return tokens_per_second * per_token, f"as {tokens_per_second:,g} tokens/s of a trial of average size"
     folder = RunFolder(Path("runs", spec.name))
-    measured = [r.flops / r.seconds for r in read_results(folder.results) if r.seconds > 0]
+    measured = [_trained(curve[-1]) for curve in read_curves(folder.curves).values() if curve[-1].tokens_per_second > 0]
     if measured:
         return fmean(measured), f"the mean of {len(measured)} trials in {folder.root}"
     return (
-        ASSUMED_FLOPS_PER_SECOND * spec.cpus_per_trial,
+        size.CORE_FLOPS_PER_SECOND * spec.cpus_per_trial,
         "assumed of a CPU core; measured once a trial has run, or given as --tokens-per-second",
     )

@@ -2,8 +2,10 @@
 
 import math
 import os
+import shlex
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import get_args
 
 from rich.console import Console
@@ -14,41 +16,56 @@ from sweeps.limits import Limits
 from sweeps.record.folder import RunFolder
 from sweeps.record.tables import Result, Status, front, ranked, second_objective
 from sweeps.report.confirmed import Confirmed, confirmed, verdict
-from sweeps.report.live import COLOURS, number
+from sweeps.report.live import COLOURS
+from sweeps.report.numbers import count, hours, loss, money, rate
+from sweeps.spec.recipe import SHAPE
 from sweeps.spec.schema import Objective, Spec
 
 LEADERS = 10
 """Rows of the leaderboard."""
 
 
-def leaderboard(best: Sequence[Result], price: Limits) -> Table:
-    """Trials in their order, the lowest loss in bold; fits into 80 columns."""
-    cost = () if price.cost_per_hour is None else ("cost",)
+def leaderboard(best: Sequence[Result], price: Limits, searched: Sequence[str] = ()) -> Table:
+    """Trials in their order, the lowest loss in bold; fits into 80 columns while only the shape is searched.
+
+    Args:
+        searched: names of the searched parameters, a column each; those of the recipe take the room of val_bpb.
+    """
+    priced = price.cost_per_hour is not None
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim")
-    headings = ("trial", "depth", "width", "heads", "params", "tokens", "val_loss", "val_bpb", "GPU-h", *cost, "status")
-    for heading in headings:
+    more = [name for name in searched if name not in SHAPE]
+    chosen, bits = (*SHAPE, *more), () if more else ("val_bpb",)
+    names = (*SHAPE, *(name.replace("_", "\n") for name in more))
+    measured = ("params", "tokens", "best_val_loss", *bits, "cost" if priced else "GPU-h")
+    for heading in ("trial", *names, *measured, "status"):
         table.add_column(heading, justify="left" if heading == "status" else "right", no_wrap=True)
     for result in best:
         table.add_row(
             result.trial_id,
-            *(str(getattr(result, name)) for name in ("depth", "width", "heads")),
-            number(result.parameters),
-            number(result.tokens),
-            _loss(result.val_loss),
-            _loss(result.val_bpb),
-            number(round(result.gpu_hours, 3)),
-            *(f"{price.cost(result.gpu_hours):.2f}" for _ in cost),
+            *(_cell(result, name) for name in chosen),
+            count(result.parameters),
+            count(result.tokens),
+            loss(result.best_val_loss),
+            *(loss(getattr(result, name)) for name in bits),
+            money(price.cost(result.gpu_hours)) if priced else hours(result.gpu_hours),
             Text(result.status, style=COLOURS[result.status]),
             style="bold" if result is ranked(best)[0] else "",
         )
     return table
 
 
+def _cell(result: Result, name: str) -> str:
+    """A parameter's value; empty where the row has none."""
+    value = {**asdict(result), **getattr(result, "searched", {})}.get(name, "")
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
 def compromise(best: Sequence[Result], objective: Objective) -> str:
     """The ends of the front, in one sentence."""
     what = {"parameters": "parameters", "flops": "FLOPs"}[objective]
     ends = " to ".join(
-        f"{result.shape} ({number(second_objective(result, objective))} {what}, {result.best_val_loss:.4f} nat/token)"
+        f"{result.shape} ({count(second_objective(result, objective))} {what}, "
+        f"best_val_loss {loss(result.best_val_loss)} nat/token)"
         for result in (best[0], best[-1])
     )
     return f"{len(best)} shapes have the lowest loss of all with as few {what}: from {ends}."
@@ -57,52 +74,50 @@ def compromise(best: Sequence[Result], objective: Objective) -> str:
 def confirmation(groups: Sequence[Confirmed]) -> Table:
     """The confirmed configurations by their mean over new seeds."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for heading in ("depth", "width", "heads", "rate", "params", "mean val_loss", "95 % interval", "seeds"):
+    for heading in ("depth", "width", "heads", "rate", "params", "mean best_val_loss", "95 % interval", "seeds"):
         table.add_column(heading, justify="right")
     for group in groups:
         result = group.results[0]
         table.add_row(
             *(str(getattr(result, name)) for name in ("depth", "width", "heads")),
-            f"{result.learning_rate:.2g}",
-            number(result.parameters),
-            f"{group.mean:.4f}",
-            f"± {group.half_width:.4f}",
+            rate(result.learning_rate),
+            count(result.parameters),
+            loss(group.mean),
+            f"± {loss(group.half_width)}" if math.isfinite(group.half_width) else "",
             f"{len(group.losses)} of {len(group.results)}",
         )
     return table
 
 
-def conclusion(results: Sequence[Result]) -> str:
+def conclusion(results: Sequence[Result], *, replayed: bool = False) -> str:
     """The best shape, in one sentence."""
     search = [result for result in results if result.stage == "search"]
     leaders = ranked(search)
     if not leaders:
-        return "No trial gave a usable loss; see the error column of results.csv."
+        reason = "the recorded curves hold none" if replayed else "see the error column of results.csv"
+        return f"No trial gave a usable loss: {reason}."
     best = leaders[0]
     statuses = Counter(result.status for result in search)
     ends = ", ".join(f"{statuses[status]} {status}" for status in get_args(Status) if statuses[status])
     return (
-        f"Best of {len(search)} trials ({ends}): {best.shape}, {number(best.parameters)} parameters, "
-        f"with val_loss {best.best_val_loss:.4f} nat/token after {number(best.tokens)} tokens."
+        f"Best of {len(search)} trials ({ends}): {best.shape}, {count(best.parameters)} parameters, "
+        f"with best_val_loss {loss(best.best_val_loss)} nat/token after {count(best.tokens)} tokens."
     )
-
-
-def _loss(value: float) -> str:
-    """Empty where it was not measured, as the other unit in a replay."""
-    return f"{value:.4f}" if math.isfinite(value) else ""
 
 
 def fairness(spec: Spec, *, replayed: bool) -> str:
     """How widths were given their learning rates, and what trials were compared at, in a sentence."""
     if replayed:
-        return f"Compared at equal {spec.trial['axis']}; learning rates as they were when the curves were recorded."
-    scaled = spec.trial.get("scale_learning_rate", True)
+        return f"Compared at equal {spec.axis}; learning rates as they were when the curves were recorded."
+    if "scale_learning_rate" in spec.space.parameters:
+        return f"Compared at equal {spec.axis}; whether learning rates are scaled by width is searched."
+    scaled = spec.trial.scale_learning_rate
     searched = spec.space.parameters.get("learning_rate")
     rate = "searched jointly with the shape" if searched else "one for all shapes"
     follows = "scaled by width" if scaled else "not scaled by width, so widths that it suits are favoured"
     if searched and not scaled:
         follows = "not scaled by width"
-    return f"Compared at equal {spec.trial['axis']}; learning rate {rate}, {follows}."
+    return f"Compared at equal {spec.axis}; learning rate {rate}, {follows}."
 
 
 def show_ranking(
@@ -112,8 +127,8 @@ def show_ranking(
     usable = bool(ranked(results))
     best = front(results, spec.pareto) if spec.pareto else ranked(results)[:LEADERS]
     if usable:
-        console.print(leaderboard(best, price))
-    console.print(conclusion(results), style="bold", soft_wrap=True)
+        console.print(leaderboard(best, price, tuple(spec.space.parameters)))
+    console.print(conclusion(results, replayed=replayed), style="bold", soft_wrap=True)
     if usable:
         console.print(fairness(spec, replayed=replayed), soft_wrap=True)
     searched = sum(result.stage == "search" for result in results)
@@ -134,6 +149,7 @@ def show_result(spec: Spec, results: Sequence[Result], folder: RunFolder, consol
     console.print(f"All trials: {name}/results.csv, curves.csv; log: {name}/sweep.log", soft_wrap=True)
     if status:
         return status
-    console.print(f"Export the best: python sweeps/export.py {name} --out models/best", soft_wrap=True)
-    console.print(f"Pictures: python -m tinystories.visualization.visualize {name}", soft_wrap=True)
+    quoted = shlex.quote(name)
+    console.print(f"Export the best: python sweeps/export.py {quoted} --out models/best", soft_wrap=True)
+    console.print(f"Pictures: python -m tinystories.visualization.visualize {quoted}", soft_wrap=True)
     return status

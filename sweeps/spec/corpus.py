@@ -12,6 +12,8 @@ from tinystories.data.tokenizer import parse_spec
 
 PROCESSED = Path("data/processed")
 """Where make_dataset writes unless told otherwise."""
+TOKENS_PER_STORY = 290
+"""Of a built-in story with bpe:1024, measured. [token]"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +73,17 @@ def vocab_size(wanted: str | StoriesData | None) -> int:
         return parse_spec(wanted.tokenizer).size
     size: int = describe(wanted)["vocab_size"]
     return size
+
+
+def valid_tokens(wanted: str | StoriesData | None) -> int:
+    """Size of the validation text, a guess where built-in stories are still to be made. [token]"""
+    wanted = _chosen(wanted)
+    if isinstance(wanted, StoriesData):
+        if not os.path.exists(wanted.folder):
+            return wanted.valid_stories * TOKENS_PER_STORY
+        wanted = wanted.folder
+    tokens: int = describe(wanted)["valid"]["tokens"]
+    return tokens
 
 
 def _chosen(wanted: str | StoriesData | None) -> str | StoriesData:

@@ -1,20 +1,27 @@
-"""A sweep's YAML, read and checked: W&B's sweep vocabulary, plus `trial` for what is fixed. README lists the keys."""
+"""A sweep's YAML, read and checked: W&B's sweep vocabulary, plus `trial` for what is fixed (docs/sweep-file.md)."""
 
-import re
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, fields
+from dataclasses import fields, replace
 from pathlib import Path
-from types import NoneType
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any
 
-import yaml
+from pydantic import TypeAdapter, ValidationError
 
-from sweeps.spec.schema import METRICS, Confirm, Spec, Stopping, StoriesData
-from sweeps.spec.space import SEARCHABLE, SHAPE, Assignment, Choice, Limits, Range, Space, kind
-from tinystories.config import AXES, TrialConfig, parse_number
+from sweeps.spec import checks, document, wandb_form
+from sweeps.spec.distributions import searched
+from sweeps.spec.fields import mapping, one_line, unknown_key
+from sweeps.spec.recipe import SEARCHABLE, SHAPE, Assignment, Value, kind, typed
+from sweeps.spec.schema import Spec
+from sweeps.spec.space import Limits, Space
+from sweeps.spec.stopping import Stopping
+from sweeps.spec.sweep_file import METRICS, NAME, Settings, SweepFile
+from tinystories.config import AXES, TrialConfig
 
-MOST_PER_GPU = 100
-"""Trials on one GPU: Ray counts shares of it in ten-thousandths."""
+DEFAULT_TRIALS = 20
+"""Trials of a sweep whose file gives no run_cap."""
+FILE: TypeAdapter[SweepFile] = TypeAdapter(SweepFile)
+REQUIRED = "the sweep has no {!r}; it must have name and parameters"
 
 
 def load(
@@ -34,44 +41,21 @@ def load(
     Raises:
         ValueError: the file or an override does not hold; one line with the value and what is allowed.
     """
-    try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ValueError(f"{path}: no such sweep file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: cannot be read: {error}") from None
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(raw, dict):
-        raise ValueError(f"{path}: a sweep is a mapping with the keys {', '.join(KEYS)}")
-    for override in overrides:
-        _override(raw, override)
+    raw = document.read(path)
+    for text in overrides:
+        document.override(raw, text)
     raw |= {key: value for key, value in (("name", name), ("run_cap", trials)) if value is not None}
+    if raw.get("name") is None:
+        raw = {"name": _stem(path), **{key: value for key, value in raw.items() if key != "name"}}
     return parse(raw), raw
 
 
-def _override(raw: dict[str, Any], override: str) -> None:
-    key, separator, value = override.partition("=")
-    if not separator or not key:
-        raise ValueError(f"--set {override!r}: write key=value, such as trial.tokens=1M")
-    target: dict[str, Any] = raw
-    *parents, last = key.split(".")
-    for parent in parents:
-        target = target.setdefault(parent, {})
-        if not isinstance(target, dict):
-            raise ValueError(f"--set {override!r}: {parent} is not a mapping")
-    try:
-        target[last] = yaml.safe_load(value)
-    except yaml.YAMLError:
-        raise ValueError(f"--set {override!r}: {value!r} is not YAML") from None
-
-
-OPTIONAL = tuple(entry for entry in fields(Spec) if entry.default is not MISSING)
-KEYS = (
-    *("name", "metric", "parameters", "limits", "points", "run_cap", "early_terminate", "confirm", "trial", "data"),
-    *("trials_per_gpu", "replay"),
-    *(entry.name for entry in OPTIONAL),
-)
+def _stem(path: Path) -> str:
+    """A file's name as the name of a folder."""
+    name = "".join(letter if NAME.fullmatch(f"a{letter}") else "-" for letter in path.stem).lstrip("._-")
+    if not name:
+        raise ValueError(f"{path}: the sweep has no name, and its file's name makes none; add name: ...")
+    return name
 
 
 def parse(raw: Mapping[str, Any]) -> Spec:
@@ -80,268 +64,159 @@ def parse(raw: Mapping[str, Any]) -> Spec:
     Raises:
         ValueError: an unknown key, a wrong type or a value out of range.
     """
-    _known(raw, KEYS, "the sweep")
-    for required in ("name", "parameters", "run_cap", "trial"):
-        if required not in raw:
-            raise ValueError(f"the sweep has no {required!r}; it must have name, parameters, run_cap, trial")
-    trial = _trial(_mapping(raw["trial"], "trial"))
-    space = _space(_mapping(raw["parameters"], "parameters"), trial, _limits(raw.get("limits", {}), trial))
-    settings = {entry.name: _typed(raw[entry.name], entry.type, entry.name) for entry in OPTIONAL if entry.name in raw}
-    if settings.get("pareto"):
-        settings.setdefault("method", "tpe")
-    spec = Spec(
-        name=_name(raw["name"]),
-        metric=_metric(_mapping(raw.get("metric", {"name": "val_loss"}), "metric")),
-        space=space,
-        points=_points(raw.get("points", []), space),
-        run_cap=_positive(raw["run_cap"], "run_cap"),
-        early_terminate=_stopping(raw.get("early_terminate"), pareto=bool(settings.get("pareto"))),
-        confirm=_confirm(raw.get("confirm")),
-        trial=trial,
-        data=_data(raw.get("data")),
-        trials_per_gpu=_trials_per_gpu(raw.get("trials_per_gpu", "auto")),
-        replay=_replay(raw.get("replay", {})),
-        **settings,
-    )
-    _check_settings(spec)
+    for key in ("name", "parameters"):
+        if raw.get(key) is None:
+            raise ValueError(REQUIRED.format(key))
+    known, notes = wandb_form.translate(raw)
+    try:
+        file = FILE.validate_python(known)
+    except ValidationError as error:
+        raise ValueError(one_line(error, _keys_at)) from None
+    spec = _spec(file, notes)
+    checks.check(spec)
     return spec
 
 
-def _check_settings(spec: Spec) -> None:
-    for name in ("cpus_per_trial", "keep_checkpoints", "patience"):
-        if not getattr(spec, name) > 0:
-            raise ValueError(f"{name} {getattr(spec, name)} must be above 0")
-    for name in ("max_failures", "seed"):
-        if getattr(spec, name) < 0:
-            raise ValueError(f"{name} {getattr(spec, name)} must be at least 0")
-    if spec.early_terminate and not spec.rungs:
-        raise ValueError(
-            f"early_terminate.min_iter {spec.early_terminate.min_iter or 1} must be below "
-            f"trial.evaluations {spec.evaluations}, or no trial is ever stopped"
-        )
-    if spec.pareto == "flops" and spec.axis != "tokens":
-        raise ValueError(f"pareto flops: trials have a budget of {spec.trial['axis']}; it goes with trial.tokens")
-    if spec.pareto and spec.method == "bayes":
-        raise ValueError(f"method bayes knows one objective; with pareto {spec.pareto}, allowed: tpe, random")
-    if spec.pareto and spec.confirm:
-        raise ValueError(f"pareto {spec.pareto}: there is no single best to confirm; leave confirm out")
-    if spec.confirm and "seed" in spec.space.parameters:
-        raise ValueError("confirm: the seed is searched; fix it under trial, or leave confirm out")
-    if spec.repeats == "new_seed" and "seed" in spec.space.parameters:
-        raise ValueError("repeats new_seed: the seed is searched; allowed then: answer")
-    spec.largest_trial(vocab_size=1)  # makes all shapes' configurations, and so checks what trials share
+def _keys_at(place: tuple[str, ...]) -> tuple[str, ...]:
+    """The keys that a mapping of the file may have."""
+    model: Any = SweepFile
+    for part in place:
+        annotation = _fields(model)[part]
+        model = next((kind for kind in _models(annotation) if _fields(kind)), None)
+        if model is None:
+            return ()
+    own = {entry.name for entry in fields(Settings)} if model is SweepFile else set()
+    return tuple(sorted(_fields(model), key=lambda name: name in own))
 
 
-def _name(raw: Any) -> str:
-    if not isinstance(raw, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", raw):
-        raise ValueError(f"name {raw!r}: letters, digits, '.', '_' and '-' only, as it names a folder")
-    return raw
+def _fields(model: Any) -> dict[str, Any]:
+    """The annotations of a checked record."""
+    known = getattr(model, "__pydantic_fields__", {})
+    return {name: field.annotation for name, field in known.items()}
 
 
-def _metric(raw: Mapping[str, Any]) -> str:
-    _known(raw, ("name", "goal"), "metric")
-    if raw.get("name", "val_loss") not in METRICS:
-        raise ValueError(f"metric.name {raw['name']!r} is not one of {', '.join(METRICS)}")
-    if raw.get("goal", "minimize") != "minimize":
-        raise ValueError(f"metric.goal {raw['goal']!r}: losses are minimised; write minimize")
-    return raw.get("name", "val_loss")
+def _models(annotation: Any) -> list[Any]:
+    inner = [kind for part in getattr(annotation, "__args__", ()) for kind in _models(part)]
+    return [annotation, *inner]
 
 
-def _stopping(raw: Any, *, pareto: bool) -> Stopping | None:
-    """Two objectives have no best few to screen for."""
-    if raw is None:
-        return None
-    entries = {"type": "asha" if pareto else "screen", **_mapping(raw, "early_terminate")}
-    types = get_type_hints(Stopping)
-    stopping = {
-        key: _typed(value, types[key], f"early_terminate.{key}") for key, value in entries.items() if key in types
-    }
-    own = ("finalists", "looks") if stopping["type"] == "screen" else ("variant",)
-    _known(entries, ("type", *own, "eta", "min_iter"), f"early_terminate of type {stopping['type']}")
-    if pareto and stopping["type"] != "asha":
-        raise ValueError(f"early_terminate.type {stopping['type']}: with pareto, allowed: asha")
-    return Stopping(**stopping)
+def _spec(file: SweepFile, notes: list[str]) -> Spec:
+    axis, budget = _budget(file.trial)
+    fixed = {name: value for name, value in _given(file.trial).items() if name not in AXES}
+    entries = _given(file.parameters)
+    if both := [name for name in entries if name in fixed]:
+        raise ValueError(f"{both[0]} stands under both parameters and trial; keep one")
+    if missing := [name for name in SHAPE if name not in entries and name not in fixed]:
+        raise ValueError(f"{missing[0]} stands under neither parameters nor trial")
+    recipe = {"seed": file.seed, **{name: value for name, value in fixed.items() if name not in SHAPE}}
+    stand_in = _checked_trial({**recipe, "depth": 1, "width": 1, "heads": 1, "axis": axis, "budget": budget})
+    order = [name for name in SEARCHABLE if name in entries]
+    parameters = {name: searched(name, entries[name], _acceptor(name, stand_in)) for name in order}
+    shape = {name: _shape_value(name, fixed[name]) for name in SHAPE if name in fixed}
+    space = Space(parameters=parameters, fixed=shape, limits=_limits(file.limits, axis))
+    settings = {entry.name: getattr(file, entry.name) for entry in fields(Settings)}
+    settings["early_terminate"] = _stopping(file.early_terminate)
+    method = file.method or ("tpe" if file.pareto else "bayes")
+    assert file.name is not None
+    return Spec(
+        **settings,
+        name=file.name,
+        metric=file.metric.name,
+        space=space,
+        run_cap=file.run_cap or _default_trials(method, space, notes),
+        trial=_smallest(stand_in, space),
+        method=method,
+        points=tuple(_point(entry, space) for entry in file.points),
+        replay=_columns(file.replay.columns),
+        notes=tuple(notes),
+    )
 
 
-def _confirm(raw: Any) -> Confirm | None:
-    if raw is None:
-        return None
-    entries = _mapping(raw, "confirm")
-    _known(entries, ("top", "seeds"), "confirm")
-    return Confirm(**{key: _typed(value, int, f"confirm.{key}") for key, value in entries.items()})
+def _given(model: Any) -> dict[str, Any]:
+    """What a model was given, by name."""
+    values = {name: getattr(model, name) for name in type(model).model_fields}
+    return {name: value for name, value in values.items() if value is not None}
 
 
-def _data(raw: Any) -> str | StoriesData | None:
-    if raw is None or (isinstance(raw, str) and raw):
-        return raw
-    if not isinstance(raw, Mapping):
-        raise ValueError(f"data {raw!r}: a folder, a URI, or the mapping of the built-in stories")
-    types = get_type_hints(StoriesData)
-    _known(raw, tuple(types), "data")
-    data = StoriesData(**{key: _typed(value, types[key], f"data.{key}") for key, value in raw.items()})
-    _positive(data.stories, "data.stories")
-    _positive(data.valid_stories, "data.valid_stories")
-    return data
-
-
-def _trials_per_gpu(raw: Any) -> int | None:
-    if raw == "auto":
-        return None
-    if isinstance(raw, bool) or not isinstance(raw, int) or not 0 <= raw <= MOST_PER_GPU:
-        raise ValueError(f"trials_per_gpu {raw!r}: auto, a whole number up to {MOST_PER_GPU}, or 0 for CPUs alone")
-    return raw
-
-
-def _replay(raw: Any) -> dict[str, str]:
-    entries = _mapping(raw, "replay")
-    _known(entries, ("columns",), "replay")
-    columns = _mapping(entries.get("columns", {}), "replay.columns")
-    _known(columns, ("config", *SEARCHABLE, *AXES, *METRICS), "replay.columns")
-    return {name: _typed(column, str, f"replay.columns.{name}") for name, column in columns.items()}
-
-
-def _trial(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """Fields of TrialConfig; the budget is the one key among tokens, flops, seconds, and names the axis."""
-    types = get_type_hints(TrialConfig)
-    del types["axis"], types["budget"]
-    _known(raw, AXES + tuple(types), "trial")
-    budgets = [axis for axis in AXES if axis in raw]
+def _budget(trial: Any) -> tuple[str, float]:
+    """The budget is the one key among tokens, flops and seconds, and names the axis."""
+    budgets = [axis for axis in AXES if getattr(trial, axis) is not None]
     if len(budgets) != 1:
         raise ValueError(
             f"trial needs exactly one budget among {', '.join(AXES)}; given: {', '.join(budgets) or 'none'}"
         )
-    trial = {key: _typed(value, types[key], f"trial.{key}") for key, value in raw.items() if key not in AXES}
-    if trial.get("seed", 0) < 0:
-        raise ValueError(f"trial.seed {trial['seed']} must be at least 0")
-    axis = budgets[0]
-    return {**trial, "axis": axis, "budget": _typed(raw[axis], float, f"trial.{axis}")}
+    return budgets[0], float(getattr(trial, budgets[0]))
 
 
-def _limits(raw: Any, trial: Mapping[str, Any]) -> Limits:
-    entries = _mapping(raw, "limits")
-    _known(entries, tuple(vars(Limits())), "limits")
-    kinds = {"max_flops": float}
-    limits: dict[str, Any] = {
-        key: _positive_of(value, kinds.get(key, int), f"limits.{key}") for key, value in entries.items()
-    }
-    if "max_flops" in limits and trial["axis"] != "tokens":
-        raise ValueError(f"limits.max_flops: trials have a budget of {trial['axis']}; it goes with trial.tokens")
-    return Limits(**limits)
+def _checked_trial(values: Mapping[str, Any]) -> TrialConfig:
+    try:
+        return TrialConfig(**values)
+    except ValueError as error:
+        raise ValueError(f"trial.{error}") from None
 
 
-def _points(raw: Any, space: Space) -> tuple[Assignment, ...]:
-    if not isinstance(raw, list):
-        raise ValueError(f"points {raw!r}: a list of configurations, such as [{{depth: 2, width: 64, heads: 4}}]")
-    return tuple(_point(entry, space) for entry in raw)
+def _acceptor(name: str, stand_in: TrialConfig) -> Any:
+    """Tries a parameter's value in a trial of one layer; heads and width are for the space to check."""
+
+    def accepts(value: Value) -> None:
+        if name not in SHAPE:
+            replace(stand_in, **{name: value})  # type: ignore[arg-type]
+
+    return accepts
 
 
-def _point(raw: Any, space: Space) -> Assignment:
-    entries = _mapping(raw, "points")
+def _shape_value(name: str, value: Any) -> int:
+    if value < 1:
+        raise ValueError(f"trial.{name} {value} must be above 0")
+    return int(value)
+
+
+def _smallest(stand_in: TrialConfig, space: Space) -> TrialConfig:
+    """The trial with the smallest value of everything searched; sees that trials of the largest values can be, too."""
+    others = {name: parameter for name, parameter in space.parameters.items() if name not in SHAPE}
+    for end in ("highest", "lowest"):
+        try:
+            values: dict[str, Any] = {**space.shapes[0], **{name: getattr(others[name], end) for name in others}}
+            trial = replace(stand_in, **values)
+        except ValueError as error:
+            raise ValueError(f"parameters: {error}; these are the {end} values of what is searched") from None
+    return trial
+
+
+def _limits(limits: Limits, axis: str) -> Limits:
+    if limits.max_flops is not None and axis != "tokens":
+        raise ValueError(f"limits.max_flops: trials have a budget of {axis}; it goes with trial.tokens")
+    return limits
+
+
+def _stopping(stopping: Stopping | None) -> Stopping | None:
+    """W&B's hyperband by our name for it."""
+    return replace(stopping, type="asha", strict=True) if stopping and stopping.type == "hyperband" else stopping
+
+
+def _default_trials(method: str, space: Space, notes: list[str]) -> int:
+    if method == "grid" and math.isfinite(space.size):
+        return int(space.size)
+    notes.append(f"run_cap is not given, so there are {DEFAULT_TRIALS} trials")
+    return DEFAULT_TRIALS
+
+
+def _point(raw: Mapping[str, Any], space: Space) -> Assignment:
+    entries = mapping(raw, "points")
     if set(entries) != set(space.parameters):
         raise ValueError(f"points: {dict(entries)} must give a value for each of {', '.join(space.parameters)}")
-    point = {name: _positive_of(entries[name], kind(name), f"points.{name}") for name in space.parameters}
+    try:
+        point = {name: typed(entries[name], kind(name)) for name in space.parameters}
+    except ValueError as error:
+        raise ValueError(f"points: {error}") from None
     if not space.contains(point):
         raise ValueError(f"points: {point} lies outside the searched parameters, or its heads do not divide its width")
     return point
 
 
-def _space(raw: Mapping[str, Any], trial: Mapping[str, Any], limits: Limits) -> Space:
-    _known(raw, SEARCHABLE, "parameters")
-    if not raw:
-        raise ValueError(f"parameters is empty; search at least one of {', '.join(SEARCHABLE)}")
-    if both := [name for name in raw if name in trial]:
-        raise ValueError(f"{both[0]} stands under both parameters and trial; keep one")
-    if missing := [name for name in SHAPE if name not in raw and name not in trial]:
-        raise ValueError(f"{missing[0]} stands under neither parameters nor trial")
-    parameters = {name: _parameter(name, raw[name]) for name in SEARCHABLE if name in raw}
-    return Space(parameters=parameters, fixed={name: trial[name] for name in SHAPE if name in trial}, limits=limits)
-
-
-def _parameter(name: str, raw: Any) -> Choice | Range:
-    where = f"parameters.{name}"
-    entries = _mapping(raw, where)
-    _known(entries, ("values", "value", "min", "max", "q", "distribution"), where)
-    if len(given := [key for key in ("value", "values", "min") if key in entries]) != 1:
-        raise ValueError(f"{where}: give either value, or values, or min and max; given: {', '.join(given) or 'none'}")
-    if ranged := [key for key in ("q", "distribution") if key in entries and "min" not in entries]:
-        raise ValueError(f"{where}: {ranged[0]} goes with min and max")
-    if "value" in entries:
-        return Choice(values=(_positive_of(entries["value"], kind(name), where),))
-    if "values" in entries:
-        return Choice(values=_values(entries["values"], kind(name), where))
-    return _range(entries, kind(name), where)
-
-
-def _values(raw: Any, kind: type, where: str) -> tuple[int | float, ...]:
-    if not isinstance(raw, list) or not raw:
-        raise ValueError(f"{where}.values {raw!r}: a list with at least one value")
-    values = tuple(_positive_of(value, kind, where) for value in raw)
-    if len(set(values)) < len(values):
-        raise ValueError(f"{where}.values {raw!r} names a value twice")
-    return values
-
-
-def _range(entries: Mapping[str, Any], kind: type, where: str) -> Range:
-    if "min" not in entries or "max" not in entries:
-        raise ValueError(f"{where}: give values, or min and max")
-    low, high = (_positive_of(entries[end], kind, f"{where}.{end}") for end in ("min", "max"))
-    if low >= high:
-        raise ValueError(f"{where}: min {low} must be below max {high}")
-    step = _positive(entries.get("q", 1), f"{where}.q")
-    plain = "q_uniform" if step > 1 else "int_uniform" if kind is int else "uniform"
-    allowed = (plain,) if step > 1 else (plain, "log_uniform_values")
-    distribution = entries.get("distribution", plain)
-    if distribution not in allowed:
-        raise ValueError(f"{where}.distribution {distribution!r}: allowed here: {', '.join(allowed)}")
-    log = distribution == "log_uniform_values"
-    if log and low == 0:
-        raise ValueError(f"{where}.min 0 must be above 0 on a logarithmic scale")
-    if step > 1 and (kind is float or (high - low) % step):
-        raise ValueError(f"{where}.q {step}: a step between whole numbers that leads from min {low} to max {high}")
-    return Range(low=low, high=high, log=log, step=step)
-
-
-def _known(raw: Mapping[str, Any], allowed: Sequence[str], where: str) -> None:
-    for key in raw:
-        if key not in allowed:
-            raise ValueError(f"unknown key {key!r} in {where}; known: {', '.join(allowed)}")
-
-
-def _mapping(raw: Any, where: str) -> Mapping[str, Any]:
-    if not isinstance(raw, Mapping):
-        raise ValueError(f"{where} {raw!r} must be a mapping")
-    return raw
-
-
-def _positive(raw: Any, where: str) -> int:
-    return int(_positive_of(raw, int, where))
-
-
-def _positive_of(raw: Any, kind: type, where: str) -> int | float:
-    value = _typed(raw, kind, where)
-    if value < 0 or (value == 0 and not where.startswith(("parameters.seed", "points.seed"))):
-        raise ValueError(f"{where} {raw!r} must be above 0")
-    return value
-
-
-def _typed(raw: Any, kind: Any, where: str) -> Any:
-    """The value as its declared type; numbers may be written 2M or 3e13."""
-    if NoneType in get_args(kind):
-        return None if raw is None else _typed(raw, get_args(kind)[0], where)
-    if get_origin(kind) is Literal:
-        if raw not in get_args(kind):
-            raise ValueError(f"{where} {raw!r} is not one of {', '.join(map(str, get_args(kind)))}")
-        return raw
-    if kind in (bool, str):
-        if not isinstance(raw, kind):
-            raise ValueError(f"{where} {raw!r} must be {'true or false' if kind is bool else 'text'}")
-        return raw
-    if isinstance(raw, bool) or not isinstance(raw, (int, float, str)):
-        raise ValueError(f"{where} {raw!r} must be a number")
-    try:
-        number = parse_number(raw)
-    except ValueError as error:
-        raise ValueError(f"{where}: {error}") from None
-    if kind is int and number != int(number):
-        raise ValueError(f"{where} {raw!r} must be a whole number")
-    return kind(number)
+def _columns(columns: dict[str, str]) -> dict[str, str]:
+    known = ("config", *SEARCHABLE, *AXES, *METRICS)
+    for key in columns:
+        if key not in known:
+            raise ValueError(unknown_key(key, "replay.columns", known))
+    return columns

@@ -4,158 +4,57 @@ import itertools
 import math
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import Any, Literal, Protocol
+from typing import Annotated, Literal
 
-SEARCHABLE = ("depth", "width", "heads", "learning_rate", "seed")
-"""The parameters that a sweep can search; the others are fixed under `trial`."""
-SHAPE = ("depth", "width", "heads")
-"""The parameters that make a shape."""
+from pydantic import Field
+from pydantic.dataclasses import dataclass as checked
+
+from sweeps.spec.draws import Even, Suggester
+from sweeps.spec.fields import CHECKED, Number, Whole
+from sweeps.spec.parameters import Choice, Range
+from sweeps.spec.recipe import SHAPE, Assignment, Value
+from tinystories.config import ModelConfig, field_names
 
 Method = Literal["bayes", "tpe", "random"]
 """How configurations are proposed: by a model of all learning curves, by Optuna's TPE, or evenly."""
-
 DRAWS = 100
 """Invalid draws after which a valid shape is drawn from their list."""
-Assignment = dict[str, int | float]
-"""One configuration: a value for every searched parameter."""
+SIZED = tuple(name for name in field_names(ModelConfig) if name not in (*SHAPE, "vocab_size"))
+"""Parameters besides the shape that a model's size or cost may depend on."""
+Parameter = Choice | Range
 
 
-def kind(name: str) -> type[int] | type[float]:
-    """Of a searchable parameter: whole numbers, or any."""
-    return float if name == "learning_rate" else int
-
-
-class Suggester(Protocol):
-    """What the space needs of an `optuna.Trial`."""
-
-    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
-        """One of the choices."""
-
-    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
-        """An integer, both ends included."""
-
-    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
-        """A number, both ends included."""
-
-
-class Even:
-    """Draws as `Space.draw` asks for them, evenly."""
-
-    def __init__(self, rng: random.Random) -> None:
-        self.rng = rng
-
-    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
-        """One of the choices."""
-        return self.rng.choice(choices)
-
-    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
-        """An integer, both ends included."""
-        if not log:
-            return self.rng.randrange(low, high + 1, step)
-        drawn = math.exp(self.rng.uniform(math.log(low - 0.5), math.log(high + 0.5)))
-        return min(max(round(drawn), low), high)
-
-    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
-        """A number, both ends included."""
-        if not log:
-            return self.rng.uniform(low, high)
-        return min(max(math.exp(self.rng.uniform(math.log(low), math.log(high))), low), high)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Choice:
-    """A list of values."""
-
-    values: tuple[int | float, ...]
-
-    @property
-    def count(self) -> float:
-        """How many values there are."""
-        return len(self.values)
-
-    def contains(self, value: int | float) -> bool:
-        """Whether it is one of them."""
-        return value in self.values
-
-    @property
-    def highest(self) -> int | float:
-        """The largest value."""
-        return max(self.values)
-
-    def suggest(self, trial: Suggester, name: str) -> int | float:
-        """Let a sampler choose."""
-        return trial.suggest_categorical(name, self.values)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Range:
-    """Everything between two numbers, both included."""
-
-    low: int | float
-    high: int | float
-    log: bool = False
-    """Draw evenly on a logarithmic scale."""
-    step: int = 1
-    """Distance between whole numbers; `high` is one of them."""
-
-    @property
-    def integer(self) -> bool:
-        """Whether only whole numbers are drawn."""
-        return isinstance(self.low, int) and isinstance(self.high, int)
-
-    @property
-    def values(self) -> Sequence[int]:
-        """All values of an integer range."""
-        assert isinstance(self.low, int)
-        assert isinstance(self.high, int)
-        return range(self.low, self.high + 1, self.step)
-
-    @property
-    def count(self) -> float:
-        """How many values there are."""
-        return len(self.values) if self.integer else math.inf
-
-    def contains(self, value: int | float) -> bool:
-        """Whether it is one of them."""
-        return value in self.values if self.integer else self.low <= value <= self.high
-
-    @property
-    def highest(self) -> int | float:
-        """The largest value."""
-        return self.high
-
-    def suggest(self, trial: Suggester, name: str) -> int | float:
-        """Let a sampler choose."""
-        if isinstance(self.low, int) and isinstance(self.high, int):
-            return trial.suggest_int(name, self.low, self.high, step=self.step, log=self.log)
-        return trial.suggest_float(name, self.low, self.high, log=self.log)
-
-
-@dataclass(frozen=True, kw_only=True)
+@checked(frozen=True, kw_only=True, config=CHECKED)
 class Limits:
-    """What shapes must keep to besides the ranges of their parameters; None: anything."""
+    """What shapes must keep to besides the ranges of their parameters; empty: anything."""
 
-    max_parameters: int | None = None
+    max_parameters: Annotated[Whole, Field(gt=0)] | None = None
     """Most parameters of a model, embeddings included."""
-    max_flops: float | None = None
-    """Most compute of a full trial. [FLOP]"""
-    min_head_dim: int | None = None
+    max_flops: Annotated[Number, Field(gt=0)] | None = None
+    """Most compute of a full trial; goes with `trial.tokens`. [FLOP]"""
+    min_head_dim: Annotated[Whole, Field(gt=0)] | None = None
     """Smallest size of a head, width / heads."""
-    max_head_dim: int | None = None
-    """Largest size of a head."""
+    max_head_dim: Annotated[Whole, Field(gt=0)] | None = None
+    """Largest size of a head, width / heads."""
 
     def allow_heads(self, width: int, heads: int) -> bool:
         """Whether the heads divide the width into sizes within the limits."""
         return width % heads == 0 and (self.min_head_dim or 1) <= width // heads <= (self.max_head_dim or math.inf)
 
+    @property
+    def given(self) -> dict[str, int | float]:
+        """The limits that are set."""
+        values = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        return {name: value for name, value in values.items() if value is not None}
+
     def __str__(self) -> str:
         """The limits that are set, as they are written."""
-        return ", ".join(f"{name} {value:,}" for name, value in vars(self).items() if value is not None)
+        return ", ".join(f"{name} {value:,}" for name, value in self.given.items())
 
 
-def _always(shape: Mapping[str, int | float]) -> bool:
+def _always(assignment: Mapping[str, Value]) -> bool:
     return True
 
 
@@ -167,12 +66,13 @@ class Space:
         ValueError: a listed width that none of the allowed heads divides, or no valid shape at all.
     """
 
-    parameters: Mapping[str, Choice | Range]
-    fixed: Mapping[str, int | float]
+    parameters: Mapping[str, Parameter]
+    fixed: Mapping[str, int]
     """Shape values that the sweep holds constant (`depth`, `width` or `heads`)."""
     limits: Limits = field(default_factory=Limits)
-    allows: Callable[[Mapping[str, int | float]], bool] = field(default=_always, compare=False, repr=False)
-    """Whether depth and width keep to the limits of parameters and FLOPs, which only the data's vocabulary tells."""
+    allows: Callable[[Mapping[str, Value]], bool] = field(default=_always, compare=False, repr=False)
+    """Whether a configuration keeps to the limits of parameters and FLOPs, which only the data's vocabulary tells.
+    Heads may be missing; of what else is missing, the smallest counts."""
 
     def __post_init__(self) -> None:
         widths = self.parameters.get("width")
@@ -212,7 +112,7 @@ class Space:
         )
 
     def draw(self, trial: Suggester) -> Assignment | None:
-        """One configuration, chosen by a sampler; None: its shape is not valid.
+        """One configuration, chosen by a sampler; None: it is not valid.
 
         Heads are asked for under a name per width (`heads@128`), because a sampler must not be
         offered heads that do not divide the width it has just drawn.
@@ -236,38 +136,59 @@ class Space:
                 return drawn
         known: Assignment = {**source.choice(self.shapes)}
         known |= {name: parameter.suggest(Even(source), name) for name, parameter in self._others.items()}
+        if not self.allows(known):
+            known |= {name: self.parameters[name].lowest for name in self.sized}
         return {name: known[name] for name in self.parameters}
 
-    def sampler_parameters(self, assignment: Assignment) -> dict[str, int | float]:
+    def sampler_parameters(self, assignment: Assignment) -> Assignment:
         """An assignment under the names that `draw` asks for."""
         width = int(assignment.get("width", self.fixed.get("width", 0)))
         return {f"heads@{width}" if name == "heads" else name: value for name, value in assignment.items()}
 
-    def identity(self, assignment: Assignment) -> tuple[object, ...]:
-        """What tells a configuration from others: its searched values, so without a seed of its own."""
+    def identity(self, assignment: Mapping[str, Value]) -> tuple[Value, ...]:
+        """What makes a configuration the same as another: its searched values, and so not the seed unless that is
+        searched; numbers are compared exactly.
+        """
         return tuple(assignment[name] for name in self.parameters)
 
     @property
-    def _others(self) -> dict[str, Choice | Range]:
+    def sized(self) -> tuple[str, ...]:
+        """What is searched besides the shape that limits of size or compute may forbid."""
+        return tuple(name for name in self.parameters if name in SIZED)
+
+    @property
+    def _others(self) -> dict[str, Parameter]:
         """What is searched besides the shape."""
         return {name: parameter for name, parameter in self.parameters.items() if name not in SHAPE}
 
-    @property
+    @cached_property
     def size(self) -> float:
         """Number of distinct configurations; infinite if a parameter is continuous."""
-        return len(self.shapes) * math.prod(parameter.count for parameter in self._others.values())
+        counts = {name: parameter.count for name, parameter in self._others.items()}
+        if self.allows is _always or not self.sized or math.isinf(math.prod(counts.values())):
+            return len(self.shapes) * math.prod(counts.values())
+        free = math.prod(count for name, count in counts.items() if name not in self.sized)
+        return free * sum(1 for _ in self._combinations(self.sized))
+
+    def _combinations(self, names: Sequence[str]) -> Iterator[Assignment]:
+        """Every shape with every value of some other parameters that keeps to the limits."""
+        for shape in self.shapes:
+            for values in itertools.product(*(self.parameters[name].values for name in names)):
+                known = {**shape, **dict(zip(names, values, strict=True))}
+                if self.allows(known):
+                    yield known
 
     def configurations(self) -> Iterator[Assignment]:
         """Every valid configuration of a finite space."""
-        others = self._others
-        for shape in self.shapes:
-            for values in itertools.product(*(parameter.values for parameter in others.values())):
-                known = {**shape, **dict(zip(others, values, strict=True))}
-                yield {name: known[name] for name in self.parameters}
+        for known in self._combinations(tuple(self._others)):
+            yield {name: known[name] for name in self.parameters}
 
-    def contains(self, assignment: Assignment) -> bool:
+    def contains(self, assignment: Mapping[str, Value]) -> bool:
         """Whether a configuration can be drawn."""
-        shape = {name: int({**self.fixed, **assignment}[name]) for name in SHAPE}
-        return shape in self.shapes and all(
-            parameter.contains(assignment[name]) for name, parameter in self._others.items()
+        known = {**self.fixed, **assignment}
+        shape = {name: int(known[name]) for name in SHAPE}
+        return (
+            shape in self.shapes
+            and all(parameter.contains(assignment[name]) for name, parameter in self._others.items())
+            and self.allows(known)
         )

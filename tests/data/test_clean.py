@@ -13,6 +13,9 @@ from tinystories.data.clean import defect, first_occurrences, held_out, repair, 
         ("Sorry, I canâ€™t.", "Sorry, I can’t."),
         ("The cafÃ© was open.", "The café was open."),
         ("A line.\r\nAnother.\r\n", "A line.\nAnother."),
+        ("A line.\rAnother.\r", "A line.\nAnother."),
+        ("A line.\r\r\nAnother.\r\r\n", "A line.\nAnother."),
+        ("A page.\fAnother.\vA line.\u2028The last.", "A page.\nAnother.\nA line.\nThe last."),
     ],
 )
 def test_wrongly_decoded_text_is_repaired(found: str, repaired: str) -> None:

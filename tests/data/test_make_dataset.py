@@ -1,3 +1,4 @@
+import gzip
 import json
 import os
 import resource
@@ -5,7 +6,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from subprocess import run
+from subprocess import CompletedProcess, run
 from sys import executable
 
 import numpy as np
@@ -86,7 +87,8 @@ def test_defects_duplicates_and_validation_stories_are_left_out_of_training(tmp_
     train = [tell(1), "", tell(2), "TOM ran!", tell(1).upper(), "It broke \x00.", "They went to", "Canâ€™t."]
     valid = [tell(3), "Tom ran.", "tom ran..."]
     files = write(tmp_path / "train.txt", train), write(tmp_path / "valid.txt", valid)
-    assert make("--text", files[0], "--valid", files[1], "--tokenizer", "bpe:257", "--out", tmp_path / "out") == 0
+    arguments = ["--text", files[0], "--valid", files[1], "--tokenizer", "bpe:257", "--out", tmp_path / "out"]
+    assert make(*arguments, "--max-dropped", "0.6") == 0
     assert texts(tmp_path / "out", "train") == [tell(1), tell(2), "Can’t."]
     assert texts(tmp_path / "out", "valid") == [tell(3), "Tom ran."]
     description = describe(tmp_path / "out")
@@ -113,7 +115,7 @@ def test_held_out_part_is_disjoint_seeded_and_independent_of_the_order(text: Pat
 
 def test_formats_and_several_files_can_be_mixed(text: Path, tmp_path: Path) -> None:
     more = tmp_path / "more.jsonl"
-    more.write_text("".join(json.dumps({"story": tell(number)}) + "\n" for number in range(250, 400)))
+    more.write_text("".join(json.dumps({"story": tell(number)}) + "\n" for number in range(250, 400)), encoding="utf-8")
     assert make("--text", text, more, "--tokenizer", "bpe:300", "--out", tmp_path / "out") == 0
     assert len(texts(tmp_path / "out", "train")) + len(texts(tmp_path / "out", "valid")) == 400
     assert describe(tmp_path / "out")["train"]["removed"]["duplicate"] == 50
@@ -155,17 +157,17 @@ def test_same_input_gives_the_same_bytes(text: Path, tmp_path: Path) -> None:
 INTERRUPTED = """
 import os, signal, sys
 from itertools import islice
-from tinystories.data import make_dataset, sources
+from tinystories.data import make_dataset, readers
 
 number = int(sys.argv.pop(1))
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs inherit that it is ignored
-read_text = sources.READERS[".txt"]
+read_text = readers.TEXT_FORMATS[".txt"]
 
-def broken_off(path, advance):
-    yield from islice(read_text(path, advance), 200)
+def broken_off(path, layout, text):
+    yield from islice(read_text(path, layout, text), 200)
     os.kill(os.getpid(), number)
 
-sources.READERS[".txt"] = broken_off
+readers.TEXT_FORMATS[".txt"] = broken_off
 sys.exit(make_dataset.main())
 """
 
@@ -210,7 +212,7 @@ def test_folder_with_other_files_is_never_replaced(
 ) -> None:
     out = tmp_path / "out"
     out.mkdir()
-    (out / "thesis.tex").write_text("precious")
+    (out / "thesis.tex").write_text("precious", encoding="utf-8")
     assert "holds other files (thesis.tex)" in refused(capsys, "--text", text, "--out", out)
     assert content(out) == {"thesis.tex": b"precious"}
     (out / "thesis.tex").rename(out / "train.bin")
@@ -249,6 +251,12 @@ def test_folder_with_other_files_is_never_replaced(
         (["--text", "single.txt", "--out", "."], "holds the working folder; name another folder"),
         (["--text", "single.txt", "--out", ".."], "holds the working folder; name another folder"),
         (["--valid", "single.txt"], "--valid goes with --text"),
+        (["--text", "single.txt", "--separator", ""], "separator '' is empty; allowed: blank-line"),
+        (["--separator", "x"], "--column and --separator go with --text or --hub"),
+        (["--text", "broken.jsonl", "--separator", "x"], "--separator goes with plain text"),
+        (["--text", "single.txt", "--column", "x"], "--column goes with records; plain text has none"),
+        (["--text", "single.txt", "--max-dropped", "2"], "max-dropped 2.0 must be a share from 0 to 1"),
+        (["--text", "."], ". is a folder, not a file; a folder of files is read with --hub"),
         (["--stories", "0"], "0 stories asked for"),
         (["--stories", "10", "--tokenizer", "gpt-neo:300"], "built-in stories have bpe:N only"),
     ],
@@ -263,9 +271,9 @@ def test_wrong_input_is_refused_in_one_line(
     monkeypatch.chdir(tmp_path)
     Path("empty.txt").touch()
     Path("latin.txt").write_bytes(b"Tom ran.\nAna\xe9.\n")
-    Path("blank.txt").write_text("\n<|endoftext|>\n \n<|endoftext|>\n")
-    Path("single.txt").write_text("Tom ran.\n")
-    Path("broken.jsonl").write_text('{"text": "Tom ran."}\n{"text": "Ana \n')
+    Path("blank.txt").write_text("\n<|endoftext|>\n \n<|endoftext|>\n", encoding="utf-8")
+    Path("single.txt").write_text("Tom ran.\n", encoding="utf-8")
+    Path("broken.jsonl").write_text('{"text": "Tom ran."}\n{"text": "Ana \n', encoding="utf-8")
     Path("broken.parquet").write_bytes(b"PAR1 and nothing else")
     before = set(tmp_path.iterdir())
     assert message in refused(capsys, "--out", "out", *arguments)
@@ -289,7 +297,7 @@ def test_failed_write_is_reported_and_leaves_nothing(
 ) -> None:
     with largest_file(limit):
         message = refused(capsys, "--text", text, "--tokenizer", "bpe:257", "--out", tmp_path / "out")
-    assert "File too large" in message
+    assert message == f"error: [Errno 27] File too large: '{tmp_path}/out'"
     assert list(tmp_path.iterdir()) == [text]
 
 
@@ -350,3 +358,88 @@ def test_more_built_in_stories_keep_the_validation_stories(tmp_path: Path) -> No
         make_stories(tmp_path / str(stories), stories=stories, tokenizer="bpe:300", valid_stories=20)
     assert texts(tmp_path / "40", "valid") == texts(tmp_path / "80", "valid")
     assert texts(tmp_path / "40", "train") == texts(tmp_path / "80", "train")[:40]
+
+
+@pytest.mark.parametrize("end", ["\r", "\r\r\n", "\r\n"])
+def test_line_ends_of_other_systems_cost_no_story(tmp_path: Path, end: str) -> None:
+    path = write(tmp_path / "stories.TXT", [tell(number) for number in range(120)])
+    path.write_bytes(path.read_bytes().replace(b"\n", end.encode()))
+    assert make("--text", path, "--tokenizer", "bpe:300", "--out", tmp_path / "out") == 0
+    both = texts(tmp_path / "out", "train") + texts(tmp_path / "out", "valid")
+    assert sorted(both) == sorted(tell(number) for number in range(120))
+
+
+def test_text_of_one_story_is_pointed_out(text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A validation file whose stories are separated by blank lines is one story, unless that is said."""
+    valid = tmp_path / "valid.txt"
+    valid.write_text("\n\n".join(tell(number) for number in range(1000, 1050)), encoding="utf-8")
+    arguments = ["--text", text, "--valid", valid, "--tokenizer", "bpe:300", "--out", tmp_path / "out"]
+
+    assert make(*arguments) == 0
+    assert f"note: {valid} is one story, as no separator is in it" in capsys.readouterr().err
+    assert describe(tmp_path / "out")["valid"]["stories"] == 1
+    for separator in ("blank-line", r"\n\n"):
+        assert make(*arguments, "--separator", separator) == 0
+        assert capsys.readouterr().err == ""
+        assert texts(tmp_path / "out", "valid") == [tell(number) for number in range(1000, 1050)]
+
+
+def test_real_text_is_read_whatever_its_form(tmp_path: Path) -> None:
+    if not SHARED.exists():
+        pytest.skip("the real stories are not on this machine")
+    stories = (SHARED / "valid.txt").read_text(encoding="utf-8").split("<|endoftext|>")[:400]
+    forms = {"old.gz": gzip.compress("\r<|endoftext|>\r".join(stories).replace("\n", "\r").encode())}
+    forms["new.JSON"] = json.dumps([{"story": story} for story in stories]).encode()
+    for name, content in forms.items():
+        (tmp_path / name).write_bytes(content)
+        assert make("--text", tmp_path / name, "--tokenizer", "bpe:300", "--out", tmp_path / f"{name}.out") == 0
+    old, new = (texts(tmp_path / f"{name}.out", "train") for name in forms)
+    assert old == new
+    assert len(old) > 350
+
+
+ODD_NAMES = ["a?b", "a%20b", "a#b", "a b", "[red]a", "ünï", "a\nb", "~", ":smile:", "it's"]
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_odd_names_work_and_are_printed_as_they_are(
+    text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    folder = tmp_path / name
+    folder.mkdir()
+    path = text.rename(folder / f"{name}.txt")
+    assert make("--text", path, "--tokenizer", "bpe:300", "--out", folder / name) == 0
+    assert f"{folder / name}: made" in capsys.readouterr().out
+    assert len(open_dataset(folder / name).train)
+    assert open_dataset((folder / name).as_uri()).vocab_size == 300
+
+
+def test_home_folder_is_meant_by_a_tilde_wherever_it_is_written(
+    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert make(f"--text=~/{text.name}", "--tokenizer=bpe:300", "--out=~/made") == 0
+    assert (tmp_path / "made" / "dataset.json").exists()
+    assert not (tmp_path / "~").exists()
+
+
+def shell(command: str, **environment: str) -> CompletedProcess[str]:
+    """A command line in bash, which tells the status of its first command by a last line."""
+    script = f"{command}; echo status ${{PIPESTATUS[0]}}"
+    settings = os.environ | environment
+    return run(["bash", "-c", script], env=settings, capture_output=True, text=True, errors="replace")
+
+
+def test_data_are_finished_without_a_reader(text: Path, tmp_path: Path) -> None:
+    command = f"{executable} -m tinystories.data.make_dataset --text {text} --tokenizer bpe:300 --out {tmp_path}/out"
+    done = shell(f"{command} 2>&1 | true")
+    assert (done.stdout, done.stderr) == ("status 0\n", "")
+    assert len(texts(tmp_path / "out", "train")) == 270
+
+
+def test_full_disk_behind_the_output_is_one_line(text: Path, tmp_path: Path) -> None:
+    command = f"{executable} -m tinystories.data.make_dataset --text {text} --tokenizer bpe:300 --out {tmp_path}/out"
+    done = shell(f"{command} > /dev/full")
+    assert done.stdout == "status 2\n"
+    assert done.stderr == "error: [Errno 28] No space left on device\n"

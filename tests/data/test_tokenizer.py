@@ -139,7 +139,7 @@ def test_missing_or_damaged_tokenizer_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"tokenizer.json is missing"):
         load_tokenizer(tmp_path)
     for content in ("", "{}", Backend(models.BPE()).to_str()):
-        (tmp_path / "tokenizer.json").write_text(content)
+        (tmp_path / "tokenizer.json").write_text(content, encoding="utf-8")
         with pytest.raises(ValueError, match=r"tokenizer.json is damaged"):
             load_tokenizer(tmp_path)
 
@@ -155,10 +155,10 @@ def test_files_that_are_no_byte_level_bpe_are_refused(tmp_path: Path) -> None:
     vocab, merges_txt = tmp_path / "vocab.json", tmp_path / "merges.txt"
     with pytest.raises(FileNotFoundError, match=r"vocab.json is missing"):
         cut_gpt_neo(STORIES, 300, vocab_json=vocab, merges_txt=merges_txt)
-    vocab.write_text('{"a": 0, "b": 1, "ab": 2}')
-    merges_txt.write_text("#version: 0.2\na b\n")
+    vocab.write_text('{"a": 0, "b": 1, "ab": 2}', encoding="utf-8")
+    merges_txt.write_text("#version: 0.2\na b\n", encoding="utf-8")
     with pytest.raises(ValueError, match="no byte-level BPE"):
         cut_gpt_neo(STORIES, 300, vocab_json=vocab, merges_txt=merges_txt)
-    vocab.write_text("[]")
+    vocab.write_text("[]", encoding="utf-8")
     with pytest.raises(ValueError, match="are no BPE"):
         cut_gpt_neo(STORIES, 300, vocab_json=vocab, merges_txt=merges_txt)

@@ -1,4 +1,5 @@
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -7,10 +8,11 @@ from transformers import GPTNeoConfig, GPTNeoForCausalLM
 
 from tinystories.config import ModelConfig
 from tinystories.models.attention import window_mask
-from tinystories.models.model import Attention, GPTNeo, from_transformers, to_transformers
+from tinystories.models.conversion import from_transformers, to_transformers
+from tinystories.models.model import Attention, GPTNeo
 
 
-def make_config(**changes: int) -> ModelConfig:
+def make_config(**changes: Any) -> ModelConfig:
     return ModelConfig(**{"depth": 2, "width": 16, "heads": 2, "vocab_size": 50, "context": 48, "window": 16} | changes)
 
 
@@ -29,9 +31,11 @@ def make_tokens(config: ModelConfig, batch_size: int = 2) -> Tensor:
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3])
-@pytest.mark.parametrize(("context", "window"), [(48, 16), (48, 48), (16, 256)])
-def test_converted_model_gives_the_same_logits(depth: int, context: int, window: int) -> None:
-    model = make_model(make_config(depth=depth, context=context, window=window))
+@pytest.mark.parametrize(
+    "others", [{}, {"window": 48}, {"context": 16, "window": 256}, {"mlp_ratio": 1}, {"mlp_ratio": 6}]
+)
+def test_converted_model_gives_the_same_logits(depth: int, others: dict[str, int]) -> None:
+    model = make_model(make_config(depth=depth, **others))
     tokens_BL = make_tokens(model.config)
 
     converted = to_transformers(model)
@@ -41,7 +45,7 @@ def test_converted_model_gives_the_same_logits(depth: int, context: int, window:
 
 
 def test_conversion_there_and_back_changes_nothing() -> None:
-    model = make_model(make_config(depth=3))
+    model = make_model(make_config(depth=3, mlp_ratio=2, dropout=0.1))
 
     back = from_transformers(to_transformers(model))
 
@@ -59,6 +63,13 @@ def test_saved_model_loads_in_transformers(tmp_path) -> None:
     assert loaded.config.eos_token_id == 7
     with torch.no_grad():
         torch.testing.assert_close(loaded(tokens_BL).logits, model(tokens_BL), atol=1e-4, rtol=0)
+
+
+def test_converted_model_drops_where_ours_does() -> None:
+    config = to_transformers(make_model(make_config(dropout=0.1, mlp_ratio=3))).config
+
+    assert (config.embed_dropout, config.resid_dropout, config.attention_dropout) == (0.1, 0.1, 0.0)
+    assert config.intermediate_size == 48
 
 
 def test_context_may_be_cut_to_what_the_model_was_trained_on() -> None:

@@ -31,11 +31,16 @@ METRICS = Metrics(
     seconds=0.5,
     train_loss=3.0,
     val_loss=2.9,
+    val_loss_se=0.01,
+    sample_loss=2.9,
     val_bpb=1.4,
     best_val_loss=2.9,
     learning_rate=1e-3,
     tokens_per_second=2000.0,
 )
+
+ODD_NAMES = ["a?b=c", "a%20b", "100%", "a#b", "a b", "a[red]b", "a'b\"c", "été—日", "new\nline"]
+"""Names of files and folders that URLs, markup, shells and locales read as something else."""
 
 
 def minimal(**changes: Any) -> dict[str, Any]:

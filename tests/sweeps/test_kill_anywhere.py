@@ -1,6 +1,7 @@
 """A sweep whose journal is cut after any event, or inside a line, ends with the table of the undisturbed one."""
 
 import random
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from .examples import minimal
 
 SPACE: dict[str, Any] = {
     "parameters": {"depth": {"values": [1, 2, 3, 4, 5, 6]}, "heads": {"values": [1, 2, 4]}},
-    "run_cap": 14,
+    "run_cap": 10,
     "keep_checkpoints": 2,
 }
 RULES: dict[str, dict[str, Any]] = {
@@ -30,7 +31,9 @@ RULES: dict[str, dict[str, Any]] = {
     "promotion": {"early_terminate": {"type": "asha", "variant": "promotion"}},
     "screening": {"early_terminate": {"type": "screen", "finalists": 2}},
     "forecasts": {"early_terminate": {"type": "screen", "finalists": 2}, "trial": {"flops": "9e9", "width": 16}},
-    "tpe": {"early_terminate": {"type": "asha"}, "method": "tpe"},
+    "tpe": {"early_terminate": {"type": "asha", "variant": "promotion"}, "method": "tpe"},
+    "cmaes": {"early_terminate": None, "method": "cmaes", "run_cap": 6},
+    "grid": {"early_terminate": {"type": "hyperband", "min_iter": 1}, "method": "grid"},
     "random": {"early_terminate": None, "method": "random", "run_cap": 6},
     "confirmation": {
         "early_terminate": {"type": "screen", "finalists": 2},
@@ -98,17 +101,25 @@ def cuts(journal: bytes) -> Iterator[bytes]:
             yield whole + lines[count][: len(lines[count]) // 2]
 
 
+@pytest.fixture
+def memory() -> Iterator[Path]:
+    """A folder in memory where there is such a place: thousands of journals are written, line by line."""
+    place = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=place if place.is_dir() else None) as folder:
+        yield Path(folder)
+
+
 @pytest.mark.parametrize("workers", [1, 3])
 @pytest.mark.parametrize("rule", RULES)
-def test_the_table_is_that_of_the_undisturbed_sweep(rule: str, workers: int, tmp_path: Path) -> None:
-    whole = RunFolder(tmp_path / "whole")
+def test_the_table_is_that_of_the_undisturbed_sweep(rule: str, workers: int, memory: Path) -> None:
+    whole = RunFolder(memory / "whole")
     whole.root.mkdir()
     wanted = table(run(spec(rule), whole, Clock(), workers=workers))
     assert len(wanted) >= spec(rule).trials
     journal = whole.journal.read_bytes()
 
     for number, part in enumerate(cuts(journal)):
-        folder = RunFolder(tmp_path / "cut")
+        folder = RunFolder(memory / "cut")
         folder.root.mkdir(exist_ok=True)
         folder.journal.write_bytes(part)
         resumed = run(spec(rule), folder, Clock(), workers=workers)

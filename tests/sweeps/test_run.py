@@ -7,31 +7,31 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import optuna
 import pytest
 import torch
-import yaml
 from optuna.trial import TrialState
 
 from sweeps import run
+from sweeps.machines import access
 from sweeps.record.folder import RunFolder
+from sweeps.record.study_url import study_url
 from sweeps.record.tables import Result, read_curves, read_results
 from tinystories.data.dataset import Dataset, open_dataset
 from tinystories.data.make_dataset import make_stories
 from tinystories.trainer import Trainer
 
-from .examples import METRICS, minimal
+from . import processes
+from .examples import METRICS
+from .processes import descendants, finish, wait_for
+from .processes import write_spec as write
 
-SWEEP = Path(run.__file__)
-DEADLINE = 240
-"""Far more than any step takes, so that a hang is a failure. [s]"""
 EVALUATIONS = 9
-"""Of a full trial."""
+"""Evaluations of a full trial."""
 
 
 @pytest.fixture(scope="module")
@@ -48,47 +48,12 @@ def here(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return workplace
 
 
-def write(folder: Path, name: str, **changes: Any) -> Path:
-    file = folder / f"{name}.yaml"
-    trial = {"tokens": "8k", "context": 32, "batch_size": 4, "dtype": "float32"}
-    file.write_text(yaml.safe_dump(minimal(**{"name": name, "wandb": "disabled", "trial": trial, **changes})))
-    return file
-
-
 def start(folder: Path, file: Path, *arguments: str) -> "subprocess.Popen[str]":
-    environment = {**os.environ, "RAY_AUTH_MODE": "disabled", "WANDB_ERROR_REPORTING": "false"}
-    command = [sys.executable, str(SWEEP), str(file), *arguments]
-    return subprocess.Popen(
-        command, cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
-
-
-def finish(process: "subprocess.Popen[str]") -> tuple[int, str]:
-    output, _ = process.communicate(timeout=DEADLINE)
-    return process.returncode, output
-
-
-def descendants(pid: int) -> dict[int, str]:
-    """Processes below one, by id."""
-    listing = subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
-    below, found = [pid], {}
-    rows = [line.split(None, 2) for line in listing.splitlines()[1:]]
-    for parent in below:
-        children = {int(child): command for child, its_parent, command in rows if int(its_parent) == parent}
-        found.update(children)
-        below.extend(children)
-    return found
+    return processes.start([file, *arguments], folder=folder)
 
 
 def find(pid: int, name: str) -> list[int]:
     return [child for child, command in descendants(pid).items() if name in command]
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + DEADLINE
-    while not condition():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.1)
 
 
 def evaluations(root: Path) -> int:
@@ -96,8 +61,8 @@ def evaluations(root: Path) -> int:
 
 
 def study_states(root: Path) -> Counter[TrialState]:
-    study = optuna.load_study(study_name="sweep", storage=f"sqlite:///{root / 'optuna.db'}")
-    return Counter(trial.state for trial in study.trials if "trial_id" in trial.user_attrs)
+    study = optuna.load_study(study_name="sweep", storage=study_url(root / "optuna.db"))
+    return Counter(trial.state for trial in study.trials)
 
 
 def uninterrupted(root: Path, result: Result, dataset: Dataset) -> list[float]:
@@ -147,7 +112,29 @@ def test_a_sweep_with_good_diverging_and_impossible_trials(workplace: Path) -> N
     assert "Best of 12 trials" in printed
 
 
+@pytest.fixture
+def foreign_ray() -> Iterator[None]:
+    """Another Ray on this machine, in which Ray Train's cleaner would look for our actors."""
+    code = (
+        "import ray; ray.init(address='local', num_cpus=1, include_dashboard=False); print('up', flush=True); input()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        env={**os.environ, **access.closed()},
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as other:
+        assert other.stdout is not None
+        while other.stdout.readline() not in ("up\n", ""):
+            pass
+        yield
+        other.communicate("\n")
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("foreign_ray")
 def test_no_kill_loses_anything(workplace: Path) -> None:
     """Ctrl-C, kill -9 of the driver, of a Train worker and of a slot: every trial ends as if nothing had happened.
 
@@ -162,7 +149,7 @@ def test_no_kill_loses_anything(workplace: Path) -> None:
     interrupted.send_signal(signal.SIGINT)
     status, output = finish(interrupted)
     assert status == 130
-    assert "to resume: python" in output
+    assert "To resume: python" in output
 
     before = evaluations(root)
     killed = start(workplace, file)
@@ -281,6 +268,15 @@ def test_an_address_where_no_cluster_answers_is_refused_in_time(here: Path, caps
     assert time.monotonic() - started < 30
 
 
+@pytest.mark.usefixtures("nothing_left")
+@pytest.mark.parametrize("uri", ["http://127.0.0.1:9/x", "hf://datasets/x", "nosuch://x", "s3://", "gs://no bucket/x"])
+def test_a_storage_that_is_none_is_refused_in_time(here: Path, uri: str, capsys: pytest.CaptureFixture[str]) -> None:
+    started = time.monotonic()
+
+    assert uri in refused([str(write(here, "nowhere")), "--storage", uri], capsys)
+    assert time.monotonic() - started < 30
+
+
 @pytest.mark.parametrize("flag", [["--hours", "0"], ["--hours", "soon"], ["--colour"]])
 def test_bad_flags_are_one_line(here: Path, flag: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
@@ -296,8 +292,10 @@ def earlier_run(here: Path, name: str) -> Path:
     file = write(here, name)
     folder = RunFolder(here / "runs" / name)
     folder.root.mkdir(parents=True)
-    folder.spec.write_text(file.read_text())
-    folder.origin.write_text('{"location": "data/old", "tokenizer": "bpe:999", "fingerprint": "0", "storage": null}')
+    folder.spec.write_text(file.read_text(encoding="utf-8"), encoding="utf-8")
+    folder.origin.write_text(
+        '{"location": "data/old", "tokenizer": "bpe:999", "fingerprint": "0", "storage": null}', encoding="utf-8"
+    )
     return file
 
 
@@ -315,9 +313,9 @@ def test_data_of_another_tokenizer_are_refused(here: Path, capsys: pytest.Captur
     assert "begun with: data/old (tokenizer bpe:999)" in message
 
 
-def test_a_finished_sweep_whose_last_verdict_a_kill_cut_short_is_settled(here: Path) -> None:
-    """Without Ray, and with all the files that were lost."""
-    from sweeps.events import Began, Evaluated, Proposed
+def test_a_kill_after_the_last_evaluation_is_made_good_without_ray(here: Path) -> None:
+    """And so are all views that somebody deleted."""
+    from sweeps.policy.verdicts import Resume
     from sweeps.record import claim
     from sweeps.spec import load
     from sweeps.spec.corpus import prepare
@@ -328,15 +326,20 @@ def test_a_finished_sweep_whose_last_verdict_a_kill_cut_short_is_settled(here: P
     folder.root.mkdir(parents=True)
     claim.claim(folder, raw, data, None)
     sweep = Sweep(spec, folder, vocab_size=data.vocab_size, checkpoints=str(folder.checkpoints))
-    assignment = {"depth": 1, "width": 16, "heads": 1}
-    last = replace(METRICS, evaluation=9)
-    sweep.record.write(Proposed(trial_id="0000", at=0.0, assignment=assignment))
-    sweep.record.write(Began(trial_id="0000", at=0.0, gpu_share=1.0))
-    sweep.record.write(Evaluated(trial_id="0000", at=1.0, metrics=last, checkpoint=""))
+    decision = sweep.next()
+    assert isinstance(decision, Resume)
+    sweep.report(decision.trial_id, replace(METRICS, evaluation=9), "")
+    lines = folder.journal.read_text(encoding="utf-8").splitlines(keepends=True)
+    folder.journal.write_text("".join(lines[:-1]), encoding="utf-8")
+    assert '"event": "completed"' in lines[-1]
 
-    assert run.main([str(here / "settled.yaml")]) == 0
-    assert study_states(folder.root) == {TrialState.COMPLETE: 1}
-    assert [row.status for row in read_results(folder.results)] == ["completed"]
+    for _ in range(2):
+        assert run.main([str(here / "settled.yaml")]) == 0
+        assert study_states(folder.root) == {TrialState.COMPLETE: 1}
+        views = [folder.results, folder.curves, folder.spent, folder.facts, folder.study]
+        assert [row.status for row in read_results(folder.results)] == ["completed"]
+        for view in views:
+            view.unlink()
 
 
 def test_a_dry_run_loads_neither_ray_nor_torch_and_leaves_nothing(here: Path) -> None:

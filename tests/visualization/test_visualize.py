@@ -1,17 +1,17 @@
 import csv
+import json
 import os
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from matplotlib.colors import same_color
 from matplotlib.figure import Figure
 
-from sweeps.policy.halving import quotas
+from sweeps.record import facts
 from sweeps.spec import load
-from tinystories.config import field_names
+from tinystories.config import field_names, parse_number
 from tinystories.data.make_dataset import make_stories
 from tinystories.metrics import Metrics
 from tinystories.visualization.charts import FAINT, VERMILION, short_number
@@ -20,10 +20,17 @@ from tinystories.visualization.visualize import draw, main, newest_run
 
 from ..sweeps.examples import minimal
 
-SPEC = """
-trial: {tokens: 90k, evaluations: 9}
-early_terminate: {type: asha, eta: 3, min_iter: 1}
-"""
+FACTS: dict[str, Any] = {
+    "name": "tiny",
+    "metric": "val_loss",
+    "axis": "tokens",
+    "budget": 90_000,
+    "evaluations": 9,
+    "rungs": [1, 3],
+    "continuing": ["best 1/3 continue", "best 1/3 continue"],
+    "pareto": None,
+    "searched": ["depth", "width", "heads"],
+}
 TRIALS = {  # status, depth, width, heads, losses
     "t1": ("completed", 1, 32, 2, [5.0, 4.0, 3.5, 3.2, 3.0, 2.9, 2.8, 2.7, 2.5]),
     "t2": ("completed", 1, 32, 4, [4.9, 3.9, 3.4, 3.1, 2.9, 2.8, 2.7, 2.6, 2.4]),
@@ -54,12 +61,12 @@ COLUMNS = [
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    return write_run(tmp_path / "runs/tiny", SPEC)
+    return write_run(tmp_path / "runs/tiny", FACTS)
 
 
-def write_run(folder: Path, spec: str) -> Path:
+def write_run(folder: Path, facts: dict[str, Any]) -> Path:
     folder.mkdir(parents=True)
-    (folder / "spec.yaml").write_text(spec)
+    (folder / "sweep.json").write_text(json.dumps(facts), encoding="utf-8")
     results, points = [], []
     for trial_id, (status, depth, width, heads, losses) in TRIALS.items():
         shape = {"trial_id": trial_id, "depth": depth, "width": width, "heads": heads}
@@ -80,7 +87,7 @@ def cell(value: float) -> float | str:
 
 
 def write_csv(path: Path, columns: list[str], rows: list[dict[str, Any]]) -> None:
-    with open(path, "w", newline="") as file:
+    with open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
         writer.writerows(rows)
@@ -129,10 +136,10 @@ def test_a_diverged_trial_is_crossed_at_its_last_finite_loss(run: Path) -> None:
         ("seconds", "18", "seconds", [2, 6]),
     ],
 )
-def test_rungs_stand_where_the_spec_says_on_every_axis(
+def test_rungs_stand_where_the_sweep_says_on_every_axis(
     tmp_path: Path, axis: str, budget: str, named: str, rungs: list[float]
 ) -> None:
-    folder = write_run(tmp_path / axis, SPEC.replace("tokens: 90k", f"{axis}: {budget}"))
+    folder = write_run(tmp_path / axis, {**FACTS, "axis": axis, "budget": parse_number(budget)})
 
     figures = draw(folder)
     curves, shapes = figures[f"{axis}_curves.png"], figures[f"{axis}_shapes.png"]
@@ -143,34 +150,31 @@ def test_rungs_stand_where_the_spec_says_on_every_axis(
 
 
 @pytest.mark.parametrize(
-    ("stopping", "pareto"),
+    ("changes", "continuing"),
     [
-        ({}, None),
-        ({}, "flops"),
-        ({"type": "screen", "finalists": 5}, None),
-        ({"looks": 1}, None),
-        ({"min_iter": 2, "eta": 4}, None),
-        ({"type": "asha", "eta": 2}, None),
+        ({"early_terminate": {}}, ["best 9 promoted", "best 3 promoted"]),
+        ({"early_terminate": {"type": "asha", "eta": 2}}, ["best 1/2 continue"] * 4),
+        ({"early_terminate": {"type": "asha", "variant": "promotion"}}, ["best 1/3 promoted"] * 2),
+        ({"early_terminate": None, "pareto": "flops"}, []),
     ],
 )
-def test_rungs_and_who_goes_on_are_those_of_the_sweep(
-    tmp_path: Path, stopping: dict[str, Any], pareto: str | None
+def test_what_a_sweep_writes_of_itself_is_what_the_pictures_read(
+    tmp_path: Path, changes: dict[str, Any], continuing: list[str]
 ) -> None:
-    raw = minimal(early_terminate=stopping, pareto=pareto, trial={"tokens": "90k", "evaluations": 27})
-    spec = load.parse(raw)
-    recording = read_recording(write_run(tmp_path / "run", yaml.safe_dump(raw)))
+    spec = load.parse(minimal(trial={"tokens": "90k", "evaluations": 27}, **changes))
+    facts.write(tmp_path / "facts.json", spec)
+    recording = read_recording(
+        write_run(tmp_path / "run", json.loads((tmp_path / "facts.json").read_text(encoding="utf-8")))
+    )
 
-    assert spec.early_terminate is not None
-    finalists, eta = spec.early_terminate.finalists, spec.early_terminate.eta
-    if spec.early_terminate.type == "asha":
-        going_on = [f"best 1/{eta} go on"] * len(spec.rungs)
-    else:
-        going_on = [f"best {quota} go on later" for quota in quotas(len(spec.rungs), finalists=finalists, eta=eta)]
-    assert (recording.rungs, list(recording.going_on)) == (spec.rungs, going_on)
+    assert (recording.axis, recording.budget, recording.evaluations) == ("tokens", 90_000, 27)
+    assert recording.size == (spec.pareto or "parameters")
+    assert recording.rungs == spec.rungs
+    assert list(recording.continuing) == continuing
 
 
 def test_without_halving_there_are_no_rungs(tmp_path: Path) -> None:
-    folder = write_run(tmp_path / "plain", "trial: {tokens: 90000}")
+    folder = write_run(tmp_path / "plain", {**FACTS, "rungs": [], "continuing": []})
 
     curves = draw(folder)["plain_curves.png"]
 
@@ -199,7 +203,7 @@ def test_the_front_names_the_full_trials_that_no_smaller_one_beats(run: Path) ->
 
 
 def test_a_search_for_loss_and_flops_has_its_front_over_flops(tmp_path: Path) -> None:
-    axes = draw(write_run(tmp_path / "compute", SPEC + "pareto: flops\n"))["compute_front.png"].axes[0]
+    axes = draw(write_run(tmp_path / "compute", {**FACTS, "pareto": "flops"}))["compute_front.png"].axes[0]
 
     assert axes.get_xlabel() == "training FLOPs"
     assert [text.get_text() for text in axes.texts] == ["2x64, 4"]  # all trials here cost the same
@@ -214,8 +218,8 @@ def test_cells_that_only_stopped_trials_reached_have_no_colour_of_the_scale(run:
 
 
 def test_a_sweep_without_a_completed_trial_is_drawn(run: Path, tmp_path: Path) -> None:
-    results = (run / "results.csv").read_text().replace("completed", "stopped")
-    (run / "results.csv").write_text(results)
+    results = (run / "results.csv").read_text(encoding="utf-8").replace("completed", "stopped")
+    (run / "results.csv").write_text(results, encoding="utf-8")
 
     assert main([str(run), "--out", str(tmp_path / "figures")]) == 0
 
@@ -253,7 +257,7 @@ def test_the_command_writes_pngs_and_names_them(run: Path, tmp_path: Path, capsy
 
 def test_without_a_folder_the_newest_results_are_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for age, name in enumerate(("new", "older", "oldest")):
-        results = write_run(tmp_path / "runs" / name, SPEC) / "results.csv"
+        results = write_run(tmp_path / "runs" / name, FACTS) / "results.csv"
         os.utime(results, (1e9 - age, 1e9 - age))
     (tmp_path / "runs/empty").mkdir()
     monkeypatch.chdir(tmp_path)
@@ -266,8 +270,8 @@ def test_without_a_folder_the_newest_results_are_drawn(tmp_path: Path, monkeypat
 def test_rows_that_are_not_whole_yet_are_left_out(run: Path) -> None:
     whole = read_recording(run)
     for name in ("results.csv", "curves.csv"):
-        text = (run / name).read_text()
-        (run / name).write_text(text + text.splitlines()[-1][:-1])
+        text = (run / name).read_text(encoding="utf-8")
+        (run / name).write_text(text + text.splitlines()[-1][:-1], encoding="utf-8")
 
     assert read_recording(run) == whole
 
@@ -275,17 +279,28 @@ def test_rows_that_are_not_whole_yet_are_left_out(run: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "told"),
     [
-        (lambda run: (run / "spec.yaml").unlink(), "spec.yaml is missing"),
+        (lambda run: (run / "sweep.json").unlink(), "sweep.json is missing"),
         (lambda run: (run / "curves.csv").unlink(), "curves.csv is missing"),
-        (lambda run: (run / "spec.yaml").write_text("trial: {}"), "one of tokens, flops, seconds is needed"),
-        (lambda run: (run / "spec.yaml").write_text("[1"), "spec.yaml is not what a sweep writes"),
-        (lambda run: (run / "spec.yaml").write_text(SPEC.replace("90k", "many")), "'many' is not a number"),
-        (lambda run: (run / "spec.yaml").write_text(SPEC.replace("eta: 3", "eta: 1")), "eta >= 2"),
-        (lambda run: (run / "results.csv").write_text("trial_id,status\nt1,completed\n"), "results.csv is not what"),
+        (lambda run: (run / "sweep.json").write_text("{}", encoding="utf-8"), "sweep.json is not what a sweep writes"),
+        (lambda run: (run / "sweep.json").write_text("[1", encoding="utf-8"), "sweep.json is not what a sweep writes"),
+        (
+            lambda run: (run / "sweep.json").write_text(json.dumps({**FACTS, "axis": "miles"}), encoding="utf-8"),
+            "'miles' is not one of",
+        ),
+        (
+            lambda run: (run / "results.csv").write_text("trial_id,status\nt1,completed\n", encoding="utf-8"),
+            "results.csv is not what",
+        ),
         (lambda run: (run / "results.csv").write_bytes(b"trial_id\n\xff\n"), "results.csv is not what"),
-        (lambda run: (run / "curves.csv").write_text("trial_id\n" + "x" * 200_000 + "\n"), "curves.csv is not what"),
-        (lambda run: (run / "curves.csv").write_text("trial_id,val_loss\nt1,low\n"), "curves.csv is not what"),
-        (lambda run: (run / "results.csv").write_text(",".join(COLUMNS)), "no trial has ended yet"),
+        (
+            lambda run: (run / "curves.csv").write_text("trial_id\n" + "x" * 200_000 + "\n", encoding="utf-8"),
+            "curves.csv is not what",
+        ),
+        (
+            lambda run: (run / "curves.csv").write_text("trial_id,val_loss\nt1,low\n", encoding="utf-8"),
+            "curves.csv is not what",
+        ),
+        (lambda run: (run / "results.csv").write_text(",".join(COLUMNS), encoding="utf-8"), "no trial has ended yet"),
     ],
 )
 def test_a_damaged_run_is_refused_in_one_line(

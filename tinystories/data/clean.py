@@ -10,9 +10,14 @@ import numpy as np
 Keys = np.ndarray[Any, np.dtype[np.uint64]]
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
-DEFECTS = ("empty", "damaged", "truncated")
-"""Why a story is left out by itself: it has no text; control, replacement or half characters; no end."""
+DEFECTS = {
+    "empty": "no text",
+    "damaged": "control, replacement or half characters",
+    "truncated": "no sentence's end at the end",
+}
+"""Why a story is left out by itself, and what that means."""
 
+_LINE_END = re.compile(r"\r+\n|[\r\v\f\u2028\u2029]")
 _DAMAGED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffd]")
 _CLOSED = re.compile(r"([.!?…]|\bthe end)[\s\"'”’»)\]*]*\Z", re.IGNORECASE)
 # ” as Windows-1252 reads "â€\x9d", but 0x9D has no character there, and the published files have lost it.
@@ -21,13 +26,13 @@ _NOT_LETTERS_OR_DIGITS = re.compile(r"[\W_]+")
 
 
 def repair(story: str) -> str:
-    """Undo wrongly decoded characters (â€œ for “), line ends of Windows, and white space around the story.
+    """Undo wrongly decoded characters (â€œ for “), line ends other than \\n, and white space around the story.
 
     Correct text comes back as it is, typographic quotes included.
     """
     if not story.isascii():
         story = ftfy.fix_encoding(_LOST_BYTE.sub("â€\x9d", story))
-    return story.replace("\r\n", "\n").strip()
+    return _LINE_END.sub("\n", story).strip()
 
 
 def defect(story: str) -> str | None:

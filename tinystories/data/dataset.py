@@ -6,7 +6,6 @@ Shapes: B sequences in a batch, L tokens in a sequence.
 import hashlib
 import json
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -66,18 +65,6 @@ class Dataset:
         tokens_BL = np.asarray(self.train)[starts_B[:, None] + np.arange(context + 1)].astype(np.int64)
         return tokens_BL[:, :-1], tokens_BL[:, 1:]
 
-    def validation_batches(self, *, batch_size: int, context: int) -> Iterator[tuple[Tokens, Tokens]]:
-        """The validation text in order: inputs_BL, targets_BL; every token but the first is a target once.
-
-        Windows do not overlap. The text's last, shorter window comes alone, so nothing is padded or dropped.
-        """
-        whole = (len(self.valid) - 1) // context * context
-        for start in range(0, whole, batch_size * context):
-            stop = min(start + batch_size * context, whole)
-            yield _pair(self.valid[start : stop + 1], context)
-        if rest := len(self.valid) - 1 - whole:
-            yield _pair(self.valid[whole:], rest)
-
 
 def open_dataset(location: str | Path, *, verify: bool = False) -> Dataset:
     """Open a data folder, or a copy of it when `location` is a URI such as s3://bucket/data.
@@ -88,7 +75,8 @@ def open_dataset(location: str | Path, *, verify: bool = False) -> Dataset:
 
     Raises:
         FileNotFoundError: the folder or one of its files is missing.
-        ValueError: the files do not fit dataset.json.
+        OSError: the store does not answer.
+        ValueError: the files do not fit dataset.json, or a URI leads to no store.
     """
     folder = _fetch(str(location), _read_description(location)) if storage.is_uri(location) else Path(location)
     description = describe(folder)
@@ -113,10 +101,12 @@ def describe(location: str | Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: no dataset there.
-        ValueError: the file is damaged.
+        OSError: the store does not answer.
+        ValueError: the file is damaged, or a URI leads to no store.
     """
+    content = _read_description(location)
     try:
-        description: dict[str, Any] = json.loads(_read_description(location))
+        description: dict[str, Any] = json.loads(content)
         whole = {"vocab_size", "tokenizer", "train", "valid"} <= description.keys()
         if not whole or description["version"] != VERSION or "bytes" not in description["valid"]:
             raise ValueError
@@ -145,7 +135,7 @@ def _fetch(uri: str, version: bytes) -> Path:
     The copy appears whole, and processes that ask at once wait for one download. Copies lie in
     $TINYSTORIES_CACHE, or ~/.cache/tinystories.
     """
-    cache = Path(os.environ.get("TINYSTORIES_CACHE") or Path.home() / ".cache" / "tinystories")
+    cache = Path(os.environ.get("TINYSTORIES_CACHE") or "~/.cache/tinystories").expanduser()
     target = cache / hashlib.sha256(uri.encode() + b"\n" + version).hexdigest()[:16]
     with locked(target):
         if not target.exists():
@@ -156,7 +146,7 @@ def _fetch(uri: str, version: bytes) -> Path:
 
 def _read_description(location: str | Path) -> bytes:
     try:
-        return storage.read(f"{location}/{DESCRIPTION}")
+        return storage.read(storage.join(location, DESCRIPTION))
     except (FileNotFoundError, NotADirectoryError):
         raise FileNotFoundError(f"no dataset in {location} ({DESCRIPTION} is missing); {HINT}") from None
 
@@ -174,11 +164,6 @@ def _check_ids(dataset: Dataset) -> None:
     largest = max(int(dataset.train.max()), int(dataset.valid.max()))
     if largest >= dataset.vocab_size:
         raise ValueError(f"{dataset.folder} holds token {largest}; allowed: below {dataset.vocab_size}")
-
-
-def _pair(tokens_L: np.ndarray, length: int) -> tuple[Tokens, Tokens]:
-    tokens = np.asarray(tokens_L).astype(np.int64)
-    return tokens[:-1].reshape(-1, length), tokens[1:].reshape(-1, length)
 
 
 def _window_count(tokens: int, context: int) -> int:

@@ -1,8 +1,7 @@
-"""Where stories come from: text, JSON lines and parquet files, the Hugging Face hub, or the built-in stories."""
+"""Where stories come from: files, or the built-in stories; data sets of the hub are in hub.py."""
 
 import hashlib
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -10,24 +9,8 @@ from typing import Any, Protocol
 
 from tinystories.config import require_seed
 from tinystories.data.dataset import file_hash
-from tinystories.data.tokenizer import BATCH, END_OF_TEXT
-
-Advance = Callable[[int], object]
-"""Told how much of a source has been read, in the unit of its `size`."""
-
-VERSIONS = {
-    "V1": ("TinyStories-train.txt", "TinyStories-valid.txt"),
-    "V2": ("TinyStoriesV2-GPT4-train.txt", "TinyStoriesV2-GPT4-valid.txt"),
-}
-"""Training and validation file of each published version; the paper's models saw V1.
-
-Source: dataset card of huggingface.co/datasets/roneneldan/TinyStories."""
-COLUMNS = ("text", "story")
-"""Where JSON lines and parquet files keep a story."""
-ADVANCE_EVERY = 1 << 20
-"""How often reading is reported. [byte]"""
-LONGEST_STORY = 1_000_000
-"""More characters than this without an end-of-text line, and the file is not a file of stories."""
+from tinystories.data.readers import is_plain, read
+from tinystories.data.text import DEFAULT_LAYOUT, Advance, Layout
 
 
 class Source(Protocol):
@@ -36,6 +19,10 @@ class Source(Protocol):
     @property
     def size(self) -> int:
         """Length of the source, for a progress bar. [byte or story]"""
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is plain text, whose stories are told apart by a separator."""
 
     def stories(self, advance: Advance) -> Iterator[str]:
         """The stories as found, in order."""
@@ -57,11 +44,14 @@ class File:
     """
 
     path: Path
+    layout: Layout = DEFAULT_LAYOUT
 
     def __str__(self) -> str:
         return str(self.path)
 
     def __post_init__(self) -> None:
+        if self.path.is_dir():
+            raise FileNotFoundError(f"{self.path} is a folder, not a file; a folder of files is read with --hub")
         if not self.path.is_file():
             raise FileNotFoundError(f"{self.path} is not a file")
         if not self.size:
@@ -72,27 +62,30 @@ class File:
         """Length of the file. [byte]"""
         return self.path.stat().st_size
 
+    @property
+    def plain(self) -> bool:
+        """Whether it is plain text."""
+        return is_plain(self.path)
+
     def stories(self, advance: Advance) -> Iterator[str]:
         """The stories as found, in order.
 
         Raises:
             ValueError: an unknown suffix, or content that is not of the format; names the line where it can.
         """
-        if self.path.suffix not in READERS:
-            raise ValueError(f"{self.path}: suffix {self.path.suffix!r} is not one of {', '.join(READERS)}")
-        yield from READERS[self.path.suffix](self.path, advance)
+        return read(self.path, self.layout, advance)
 
     def record(self) -> dict[str, Any]:
-        """Name, length, time of change and hash of the file."""
-        return {**self._stamp(), "sha256": file_hash(self.path)}
+        """Name, length, time of change and hash of the file, and how it is read."""
+        return {**self._stamp(), "sha256": file_hash(self.path), **self.layout.record()}
 
     def unchanged(self, record: dict[str, Any]) -> bool:
         """Whether name and content are those of the record; a file not touched since is not read."""
-        if {**record, **self._stamp()} == record:
+        kept = {"sha256": record.get("sha256"), **self.layout.record()}
+        if {**self._stamp(), **kept} == record:
             return True
-        return (self.path.name, self.size) == (record.get("name"), record.get("bytes")) and (
-            file_hash(self.path) == record.get("sha256")
-        )
+        same = {**kept, "name": self.path.name, "bytes": self.size}
+        return {**same, "mtime_ns": record.get("mtime_ns")} == record and file_hash(self.path) == kept["sha256"]
 
     def _stamp(self) -> dict[str, Any]:
         return {"name": self.path.name, "bytes": self.size, "mtime_ns": self.path.stat().st_mtime_ns}
@@ -105,6 +98,7 @@ class BuiltIn:
     seed: int
     start: int
     size: int
+    plain = False
 
     def __str__(self) -> str:
         return "the built-in stories"
@@ -138,95 +132,3 @@ class BuiltIn:
     def unchanged(self, record: dict[str, Any]) -> bool:
         """Whether the same stories would be told again."""
         return record == self.record()
-
-
-def download(repository: str, names: tuple[str, ...], folder: Path, *, kind: str = "dataset") -> list[Path]:
-    """Files of a Hugging Face repository, in `folder`; what is there already and did not change stays.
-
-    Raises:
-        OSError: the folder cannot be written.
-        ValueError: the download failed.
-    """
-    from huggingface_hub import hf_hub_download, logging
-
-    logging.set_verbosity_error()  # it retries for half a minute, and says so in a line each time
-    try:
-        return [Path(hf_hub_download(repository, name, repo_type=kind, local_dir=folder)) for name in names]
-    except Exception as error:  # hub and HTTP client each raise their own, some of them an OSError without errno
-        if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno):
-            raise
-        reason = str(error).strip().partition("\n")[0]
-        raise ValueError(f"cannot download {', '.join(names)} from {repository}: {reason}") from None
-
-
-def _lines(path: Path, advance: Advance) -> Iterator[tuple[int, str]]:
-    """The numbered lines of a UTF-8 file."""
-    offset = told = 0
-    with open(path, "rb") as file:
-        for number, raw in enumerate(file, start=1):
-            try:
-                yield number, raw.decode("utf-8-sig" if number == 1 else "utf-8")
-            except UnicodeDecodeError as error:
-                place = f"line {number}, byte {offset + error.start}"
-                raise ValueError(f"{path}, {place}: not UTF-8 text") from None
-            offset += len(raw)
-            if offset - told >= ADVANCE_EVERY:
-                advance(offset - told)
-                told = offset
-
-
-def _read_text(path: Path, advance: Advance) -> Iterator[str]:
-    """Plain text with the end-of-text token between stories, usually on a line of its own."""
-    lines: list[str] = []
-    characters = 0
-    for number, line in _lines(path, advance):
-        lines.append(line)
-        characters += len(line)
-        if END_OF_TEXT in line:
-            *done, rest = "".join(lines).split(END_OF_TEXT)
-            yield from done
-            lines, characters = [rest], len(rest)
-        elif characters > LONGEST_STORY:
-            raise ValueError(f"{path}, line {number}: no {END_OF_TEXT} in {LONGEST_STORY} characters")
-    if rest := "".join(lines).strip():
-        yield rest
-
-
-def _read_json_lines(path: Path, advance: Advance) -> Iterator[str]:
-    """One JSON object a line, the story under `text` or `story`."""
-    for number, line in _lines(path, advance):
-        if not line.strip():
-            continue
-        try:
-            record = json.loads(line)
-            stories = _parts(next(record[name] for name in COLUMNS if name in record))
-        except (ValueError, TypeError, AttributeError, StopIteration):
-            raise ValueError(f'{path}, line {number}: not {{"text": "..."}} or {{"story": "..."}}') from None
-        yield from stories
-
-
-def _read_parquet(path: Path, advance: Advance) -> Iterator[str]:
-    """A parquet file with a column `text` or `story`."""
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    try:
-        with parquet.ParquetFile(path) as file:
-            column = next((name for name in COLUMNS if name in file.schema_arrow.names), None)
-            if column is None:
-                raise ValueError(f"{path}: no column {' or '.join(COLUMNS)}")
-            for batch in file.iter_batches(batch_size=BATCH, columns=[column]):
-                for story in batch.column(0).to_pylist():
-                    yield from _parts(story or "")
-                advance(path.stat().st_size * len(batch) // file.metadata.num_rows)
-    except (pa.ArrowException, OSError, AttributeError, TypeError) as error:
-        raise ValueError(f"{path}: no readable parquet file of stories: {error}") from None
-
-
-def _parts(text: str) -> list[str]:
-    """A record's stories; nearly always one, but an end-of-text token inside ends a story wherever it comes."""
-    *stories, rest = text.split(END_OF_TEXT)
-    return [*stories, rest] if rest.strip() or not stories else stories
-
-
-READERS = {".txt": _read_text, ".jsonl": _read_json_lines, ".parquet": _read_parquet}

@@ -134,7 +134,7 @@ def load_tokenizer(folder: str | Path) -> Tokenizer:
         FileNotFoundError: no tokenizer.json.
         ValueError: it is damaged.
     """
-    path = f"{folder}/{TOKENIZER}"
+    path = storage.join(folder, TOKENIZER)
     try:
         content = storage.read(path)
     except (FileNotFoundError, NotADirectoryError):

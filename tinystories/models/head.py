@@ -53,10 +53,16 @@ def linear_cross_entropy(hidden_ND: Tensor, weight_VD: Tensor, targets_N: Tensor
     if torch.is_grad_enabled():
         loss: Tensor = _LinearCrossEntropy.apply(hidden_ND, weight_VD, targets_N, kernels)
         return loss
-    total, weights = torch.zeros((), device=hidden_ND.device), weight_VD.to(hidden_ND.dtype)
+    return token_losses(hidden_ND, weight_VD, targets_N, kernels).mean()
+
+
+def token_losses(hidden_ND: Tensor, weight_VD: Tensor, targets_N: Tensor, kernels: Kernels = EAGER) -> Tensor:
+    """The same of each token, without a gradient: losses_N. [nat]"""
+    weights = weight_VD.to(hidden_ND.dtype)
+    losses_N = torch.empty(targets_N.shape, device=hidden_ND.device)
     for chunk, chosen in _chunks(hidden_ND, len(weight_VD), kernels):
-        total += chosen.losses(hidden_ND[chunk], weights, targets_N[chunk]).sum()
-    return total / len(hidden_ND)
+        losses_N[chunk] = chosen.losses(hidden_ND[chunk], weights, targets_N[chunk])
+    return losses_N
 
 
 class _LinearCrossEntropy(torch.autograd.Function):

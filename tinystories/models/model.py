@@ -1,4 +1,4 @@
-"""GPT-Neo as the TinyStories paper trains it, and its conversion from and to `transformers`.
+"""GPT-Neo as the TinyStories paper trains it; `conversion` knows what it is in `transformers`.
 
 Shapes: B sequences in a batch, L tokens in a sequence, D width, H heads, K head size, V vocabulary.
 Parameters are named as in `transformers`, so that conversion is renaming.
@@ -6,18 +6,17 @@ Parameters are named as in `transformers`, so that conversion is renaming.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tinystories.config import ModelConfig
+from tinystories.models import dropout
 from tinystories.models.attention import FLEX_HEAD_DIMS, Mask, attend, window_mask
-from tinystories.models.head import EAGER, Kernels, linear_cross_entropy, losses, losses_and_slopes
-
-if TYPE_CHECKING:
-    from transformers import GPTNeoConfig, GPTNeoForCausalLM
+from tinystories.models.dropout import Noise
+from tinystories.models.head import EAGER, Kernels, linear_cross_entropy, losses, losses_and_slopes, token_losses
 
 INITIAL_STD = 0.02
 """Spread of the initial weights; biases start at 0. Source: GPTNeoConfig.initializer_range of the released models."""
@@ -29,7 +28,7 @@ class Regions:
 
     shape: tuple[int, int]
     """B, L of the batches that they serve; others are computed without them."""
-    block: Callable[["Block", Tensor, Mask], Tensor]
+    block: Callable[["Block", Tensor, Mask, Noise | None], Tensor]
     """`Block.forward`, compiled once for all layers of a kind."""
     head: Kernels
     """The head's functions, compiled."""
@@ -63,14 +62,22 @@ class GPTNeo(nn.Module):
         Raises:
             ValueError: the sequence is longer than the context.
         """
-        return F.linear(self._hidden(tokens_BL, None), self.wte.weight.to(self.dtype))
+        return F.linear(self._hidden(tokens_BL, None, None), self.wte.weight.to(self.dtype))
 
-    def loss(self, inputs_BL: Tensor, targets_BL: Tensor) -> Tensor:
-        """Mean cross-entropy of the targets, float32. [nat/token]"""
-        regions = self._regions if self._regions and inputs_BL.shape == self._regions.shape else None
-        hidden_BLD = self._hidden(inputs_BL, regions)
-        kernels = regions.head if regions else EAGER
-        return linear_cross_entropy(hidden_BLD.flatten(0, 1), self.wte.weight, targets_BL.flatten(), kernels)
+    def loss(self, inputs_BL: Tensor, targets_BL: Tensor, noise: Noise | None = None) -> Tensor:
+        """Mean cross-entropy of the targets, float32. [nat/token]
+
+        Args:
+            noise: what dropout is drawn from; None: nothing is dropped.
+        """
+        hidden_ND, kernels = self._before_head(inputs_BL, noise)
+        return linear_cross_entropy(hidden_ND, self.wte.weight, targets_BL.flatten(), kernels)
+
+    @torch.no_grad()
+    def losses(self, inputs_BL: Tensor, targets_BL: Tensor) -> Tensor:
+        """Cross-entropy of each target, float32, without a gradient: losses_BL. [nat]"""
+        hidden_ND, kernels = self._before_head(inputs_BL, None)
+        return token_losses(hidden_ND, self.wte.weight, targets_BL.flatten(), kernels).view(targets_BL.shape)
 
     def compile_regions(self, shape: tuple[int, int]) -> None:
         """Compute losses of batches of this shape by compiled code; it is made at the first one.
@@ -91,8 +98,13 @@ class GPTNeo(nn.Module):
         """Compute without compiled code again."""
         self._regions = None
 
-    def _hidden(self, tokens_BL: Tensor, regions: Regions | None) -> Tensor:
-        """What the head reads: hidden_BLD."""
+    def _before_head(self, tokens_BL: Tensor, noise: Noise | None) -> tuple[Tensor, Kernels]:
+        """What the head reads, hidden_ND, and the kernels that the head takes: compiled ones where these fit."""
+        regions = self._regions if self._regions and tokens_BL.shape == self._regions.shape else None
+        return self._hidden(tokens_BL, regions, noise).flatten(0, 1), regions.head if regions else EAGER
+
+    def _hidden(self, tokens_BL: Tensor, regions: Regions | None, noise: Noise | None) -> Tensor:
+        """The last layer's output, normed: hidden_BLD."""
         length = tokens_BL.shape[1]
         if length > self.config.context:
             raise ValueError(f"{length} tokens are more than the model's context of {self.config.context}")
@@ -100,8 +112,11 @@ class GPTNeo(nn.Module):
         local_mask = window_mask(length, self.config.window, device=tokens_BL.device, flex=flex)
         run: Callable[..., Tensor] = regions.block if regions else Block.__call__
         hidden_BLD = (self.wte(tokens_BL) + self.wpe.weight[:length]).to(self.dtype)
-        for block in self.h:
-            hidden_BLD = run(block, hidden_BLD, local_mask if block.local else None)
+        if noise:
+            hidden_BLD = dropout.drop(hidden_BLD, self.config.dropout, noise)
+        for layer, block in enumerate(self.h, start=1):
+            mask = local_mask if block.local else None
+            hidden_BLD = run(block, hidden_BLD, mask, dropout.at(noise, 2 * layer) if noise else None)
         return self.ln_f(hidden_BLD)
 
 
@@ -128,15 +143,22 @@ class Block(nn.Module):
     def __init__(self, config: ModelConfig, *, local: bool) -> None:
         super().__init__()
         self.local = local
+        self.dropout = config.dropout
         self.ln_1 = LayerNorm(config.width)
         self.attn = Attention(config)
         self.ln_2 = LayerNorm(config.width)
         self.mlp = MLP(config)
 
-    def forward(self, hidden_BLD: Tensor, mask: Mask) -> Tensor:
-        """The residual stream after this layer."""
-        hidden_BLD = hidden_BLD + self.attn(self.ln_1(hidden_BLD), mask)
-        return hidden_BLD + self.mlp(self.ln_2(hidden_BLD))
+    def forward(self, hidden_BLD: Tensor, mask: Mask, noise: Noise | None = None) -> Tensor:
+        """The residual stream after this layer; without noise, nothing is dropped."""
+        attended_BLD = self.attn(self.ln_1(hidden_BLD), mask)
+        if noise:
+            attended_BLD = dropout.drop(attended_BLD, self.dropout, noise)
+        hidden_BLD = hidden_BLD + attended_BLD
+        added_BLD = self.mlp(self.ln_2(hidden_BLD))
+        if noise:
+            added_BLD = dropout.drop(added_BLD, self.dropout, dropout.at(noise, 1))
+        return hidden_BLD + added_BLD
 
 
 class Attention(nn.Module):
@@ -161,12 +183,12 @@ class Attention(nn.Module):
 
 
 class MLP(nn.Module):
-    """Two linear layers, four times as wide as the model between them."""
+    """Two linear layers, `mlp_ratio` times as wide as the model between them."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.c_fc = Linear(config.width, 4 * config.width)
-        self.c_proj = Linear(4 * config.width, config.width)
+        self.c_fc = Linear(config.width, config.mlp_ratio * config.width)
+        self.c_proj = Linear(config.mlp_ratio * config.width, config.width)
 
     def forward(self, hidden_BLD: Tensor) -> Tensor:
         """What this layer adds to the residual stream."""
@@ -184,94 +206,8 @@ def gelu_new(x: Tensor) -> Tensor:
     return x * torch.sigmoid(1.5957691216057308 * (x + 0.044715 * x * x * x))  # 2 * sqrt(2 / pi)
 
 
-def to_transformers(model: GPTNeo, *, end_of_text: int | None = None) -> "GPTNeoForCausalLM":
-    """The same model in `transformers`, float32 on the CPU; its logits are the same.
-
-    Args:
-        model: what to convert.
-        end_of_text: id of the token that stands before and after every story, where `generate` there stops.
-    """
-    # Imported here: it takes seconds, and training does not need it.
-    from transformers import GPTNeoConfig, GPTNeoForCausalLM
-
-    config = model.config
-    converted = GPTNeoForCausalLM(
-        GPTNeoConfig(
-            vocab_size=config.vocab_size,
-            max_position_embeddings=config.context,
-            hidden_size=config.width,
-            num_layers=config.depth,
-            attention_types=_attention_types(config.depth),
-            num_heads=config.heads,
-            window_size=config.window,
-            bos_token_id=end_of_text,
-            eos_token_id=end_of_text,
-        )
-    )
-    weights = {_transformers_name(name): tensor for name, tensor in model.state_dict().items()}
-    converted.transformer.load_state_dict(weights)
-    return converted.eval()
-
-
-def from_transformers(converted: "GPTNeoForCausalLM", *, context: int | None = None) -> GPTNeo:
-    """The same model as ours.
-
-    Args:
-        converted: a GPT-Neo with alternating attention and gelu_new, as this project and the paper make them.
-        context: positions to keep, when the model was trained on fewer than it has room for. [token]
-
-    Raises:
-        ValueError: the model has other options than ours, or fewer positions than `context`.
-    """
-    theirs = converted.config
-    context = context or theirs.max_position_embeddings
-    _require_same_options(theirs, context)
-    config = ModelConfig(
-        depth=theirs.num_layers,
-        width=theirs.hidden_size,
-        heads=theirs.num_heads,
-        vocab_size=theirs.vocab_size,
-        context=context,
-        window=theirs.window_size,
-    )
-    model = GPTNeo(config)
-    weights = converted.transformer.state_dict()
-    weights["wpe.weight"] = weights["wpe.weight"][:context]
-    model.load_state_dict({name: weights[_transformers_name(name)] for name in model.state_dict()})
-    return model
-
-
 def _initialise(module: nn.Module) -> None:
     if isinstance(module, nn.Linear | nn.Embedding):
         nn.init.normal_(module.weight, std=INITIAL_STD)
     if isinstance(module, nn.Linear) and module.bias is not None:
         nn.init.zeros_(module.bias)
-
-
-def _transformers_name(name: str) -> str:
-    return name.replace(".attn.", ".attn.attention.")
-
-
-def _attention_types(depth: int) -> list[list[object]]:
-    """Alternating layers in the notation of GPTNeoConfig, which spells out pairs and an odd last layer."""
-    pairs, odd = divmod(depth, 2)
-    types: list[list[object]] = [[["global", "local"], pairs], [["global"], odd]]
-    return [entry for entry in types if entry[1]]
-
-
-def _require_same_options(theirs: "GPTNeoConfig", context: int) -> None:
-    expected = {
-        "attention_layers": ["global" if layer % 2 == 0 else "local" for layer in range(theirs.num_layers)],
-        "activation_function": "gelu_new",
-        "tie_word_embeddings": True,
-        "layer_norm_epsilon": 1e-5,
-    }
-    for option, value in expected.items():
-        if getattr(theirs, option) != value:
-            raise ValueError(f"{option} {getattr(theirs, option)!r} is not supported; allowed: {value!r}")
-    if theirs.intermediate_size not in (None, 4 * theirs.hidden_size):
-        raise ValueError(
-            f"intermediate_size {theirs.intermediate_size} is not supported; allowed: {4 * theirs.hidden_size}"
-        )
-    if context > theirs.max_position_embeddings:
-        raise ValueError(f"context {context} is longer than the model's {theirs.max_position_embeddings}")

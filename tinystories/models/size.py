@@ -11,6 +11,16 @@ PROCESS_BYTES = 700 * 2**20
 MEMORY_SHARE = 0.8
 """Share of a device's memory to plan with; the rest is for fragments, libraries and other processes."""
 
+EVALUATION_COST = 1 / 3
+"""Cost of evaluating a token over that of training on it: the forward pass alone, of three as long as that."""
+EVALUATION_SHARE = 0.1
+"""Most that the evaluations at the sample's stories cost, as a share of the training between them."""
+CORE_FLOPS_PER_SECOND = 2e10
+"""Training speed assumed of one CPU core: half of what `compiling.PRICES` says, as others are slower. [FLOP/s]"""
+FEWEST = 16_384
+"""Validation tokens that a budget in seconds reads at least: some 80 stories, by which two trials' losses can be told
+apart to about 0.01 nat/token. [token]"""
+
 
 def parameters(config: ModelConfig) -> int:
     """Numbers the model learns; the head is the token embedding and counts once."""
@@ -25,7 +35,7 @@ def non_embedding_parameters(config: ModelConfig) -> int:
 
     Source: Kaplan et al. 2020, arXiv:2001.08361, section 2.1.
     """
-    vectors = 10 * config.width  # two layer norms (4), out_proj (1), c_fc (4) and c_proj (1)
+    vectors = (6 + config.mlp_ratio) * config.width  # two layer norms (4), out_proj (1), c_fc (ratio) and c_proj (1)
     final_norm = 2 * config.width
     return config.depth * (_matrices(config) + vectors) + final_norm
 
@@ -47,10 +57,11 @@ def training_bytes(config: ModelConfig, sequences: int, *, bytes_per_number: int
     """Memory at the peak of a training step, which is where the backward pass begins. [byte]
 
     16 for every parameter: itself, its gradient and two moments of AdamW, all float32. Every layer keeps 16 vectors
-    of its width for each token (residual stream, norm, query, key, value and attention's output 8, MLP 8), of which
-    the inputs of both norms are float32, and its matrices in lower precision. The backward pass of one layer takes
-    10.5 float32 vectors at its peak, unless the chunks of the head take more before it. It is the peak that
-    PyTorch counts, less a twentieth to a quarter more: tests/models/test_size.py.
+    of its width for each token (residual stream, norm, query, key, value and attention's output 8, and 2 for each of
+    the MLP's ratio), of which the inputs of both norms are float32, and its matrices in lower precision; dropout keeps
+    two masks of a byte. The backward pass of one layer takes 10.5 float32 vectors at its peak, whatever the ratio,
+    unless the chunks of the head take more before it. It is the peak that PyTorch counts, less a twentieth to a quarter
+    more: tests/models/test_size.py.
 
     Args:
         sequences: full contexts in a micro-batch.
@@ -58,7 +69,7 @@ def training_bytes(config: ModelConfig, sequences: int, *, bytes_per_number: int
         device: cpu or cuda.
     """
     vectors = sequences * config.context * config.width
-    kept = vectors * (14 * bytes_per_number + 2 * 4)
+    kept = vectors * ((6 + 2 * config.mlp_ratio) * bytes_per_number + 2 * 4 + (2 if config.dropout else 0))
     copies = _matrices(config) * bytes_per_number if bytes_per_number < 4 else 0
     logits = 4 * sequences * config.context * config.vocab_size
     passing = max(42 * vectors, 2 * min(logits, CHUNK_BYTES[device]))
@@ -88,6 +99,36 @@ def steps(trial: TrialConfig, vocab_size: int) -> int | None:
     return count
 
 
+def training_tokens(trial: TrialConfig, vocab_size: int, flops_per_second: float) -> float:
+    """Tokens that a budget is expected to train on. [token]
+
+    Args:
+        flops_per_second: training speed, which counts on the axis `seconds` alone. [FLOP/s]
+    """
+    if trial.axis == "tokens":
+        return trial.budget
+    flops = trial.budget if trial.axis == "flops" else trial.budget * flops_per_second
+    return flops / flops_per_token(trial.model(vocab_size))
+
+
+def evaluation_tokens(trial: TrialConfig, vocab_size: int) -> int:
+    """Validation tokens that every evaluation of a trial reads, so that all together take a tenth of training. [token]
+
+    What the trial says itself comes first. Trials that see different numbers of tokens get different answers, so a
+    sweep asks for the one that sees the fewest and gives all of them that. The last evaluation, which also reads all
+    other stories, comes on top: only trials that are trained to their end pay for it.
+
+    How many tokens a budget in seconds buys is not known before a trial has run, and whatever is measured then differs
+    between machines, while the sample must not. So the speed of a single CPU core is assumed: a tenth there, and far
+    less on a GPU, which is why such a trial reads no fewer than `FEWEST` tokens.
+    """
+    if trial.evaluation_tokens is not None:
+        return trial.evaluation_tokens
+    tokens = training_tokens(trial, vocab_size, CORE_FLOPS_PER_SECOND)
+    affordable = int(EVALUATION_SHARE / EVALUATION_COST * tokens / trial.evaluations)
+    return max(affordable, FEWEST if trial.axis == "seconds" else 1)
+
+
 def _matrices(config: ModelConfig) -> int:
-    """Weights of one layer's linear maps: query, key, value, output (4) and the MLP (8)."""
-    return 12 * config.width**2
+    """Weights of one layer's linear maps: query, key, value, output (4) and the MLP (2 for each of its ratio)."""
+    return (4 + 2 * config.mlp_ratio) * config.width**2

@@ -187,11 +187,11 @@ def _draw_curve(axes: Axes, trial: Trial, recording: Recording, norm: Normalize)
 
 
 def _mark_rungs(axes: Axes, recording: Recording) -> None:
-    for rung, going_on in zip(recording.rungs, recording.going_on, strict=True):
+    for rung, continuing in zip(recording.rungs, recording.continuing, strict=True):
         cost = recording.cost_at(rung)
         axes.axvline(cost, color=BLUE, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
         axes.annotate(
-            f"rung: {going_on}",
+            f"rung: {continuing}",
             (cost, 0.99),
             xycoords=("data", "axes fraction"),
             xytext=(4, 0),

@@ -1,24 +1,20 @@
-"""What a run folder says about its sweep, read from spec.yaml, results.csv and curves.csv."""
+"""What a run folder says about its sweep, read from sweep.json, results.csv and curves.csv."""
 
 import csv
+import json
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeVar
 
-import yaml
+from tinystories.config import AXES, Axis
 
-from tinystories.config import AXES, Axis, TrialConfig, parse_number
-
-FINALISTS, LOOKS = 3, 2
-"""Trials that a screening trains to their end, and its rungs, unless the spec says otherwise."""
-FIRST = 9
-"""Unless it is given, the first rung is at one part of so many of the evaluations, as in `sweeps.spec.schema`."""
+Name = TypeVar("Name", bound=str)
 OBJECTIVES = {"parameters": "parameters, embeddings included", "flops": "training FLOPs"}
-"""What a front trades loss against: `pareto` of a spec; without it, parameters."""
+"""What a front trades loss against: the sweep's second objective; without one, parameters."""
 UNITS: dict[Axis, str] = {"tokens": "training tokens", "flops": "training FLOPs", "seconds": "seconds"}
 
 
@@ -55,13 +51,13 @@ class Recording:
     axis: Axis
     """What the budget is counted in."""
     budget: float
-    """Of a full trial. [token, FLOP or second]"""
+    """Budget of a full trial. [token, FLOP or second]"""
     evaluations: int
-    """In a full trial, evenly spaced."""
+    """Evaluations of a full trial, evenly spaced."""
     rungs: tuple[int, ...]
     """Where trials are compared; empty if none is stopped. [evaluation]"""
-    going_on: tuple[str, ...]
-    """Which trials go on at each of them."""
+    continuing: tuple[str, ...]
+    """Which trials continue at each of them, in words."""
     size: str
     """What the front trades loss against, a key of `OBJECTIVES`."""
     trials: tuple[Trial, ...]
@@ -98,16 +94,14 @@ def read_recording(folder: Path) -> Recording:
     """Read a run folder.
 
     Raises:
-        FileNotFoundError: spec.yaml, results.csv or curves.csv is missing.
+        FileNotFoundError: sweep.json, results.csv or curves.csv is missing.
         ValueError: one of them does not hold what a sweep writes.
     """
-    with _reading(folder / "spec.yaml") as file:
-        spec = yaml.safe_load(file)
-        axis, budget, evaluations = _budget(spec["trial"])
-        size = spec.get("pareto") or "parameters"
-        if size not in OBJECTIVES:
-            raise ValueError(f"pareto {size!r} must be one of {', '.join(OBJECTIVES)}")
-        rungs, going_on = _rungs(spec, evaluations)
+    with _reading(folder / "sweep.json") as file:
+        facts = json.load(file)
+        axis, size = _one_of(facts["axis"], AXES), _one_of(facts["pareto"] or "parameters", tuple(OBJECTIVES))
+        rungs, continuing = tuple(map(int, facts["rungs"])), tuple(map(str, facts["continuing"]))
+        budget, evaluations = float(facts["budget"]), int(facts["evaluations"])
     with _reading(folder / "curves.csv") as file:
         curves, bits_per_nat = _curves(_rows(file), axis)
     with _reading(folder / "results.csv") as file:
@@ -119,37 +113,18 @@ def read_recording(folder: Path) -> Recording:
         budget=budget,
         evaluations=evaluations,
         rungs=rungs,
-        going_on=going_on,
+        continuing=continuing,
         size=size,
         trials=trials,
         bits_per_nat=bits_per_nat,
     )
 
 
-def _budget(trial: dict[str, Any]) -> tuple[Axis, float, int]:
-    axes = [axis for axis in AXES if axis in trial]
-    if len(axes) != 1:
-        raise ValueError(f"trial names {', '.join(axes) or 'no budget'}; one of {', '.join(AXES)} is needed")
-    default = TrialConfig.__dataclass_fields__["evaluations"].default
-    return axes[0], parse_number(trial[axes[0]]), int(trial.get("evaluations", default))
-
-
-def _rungs(spec: dict[str, Any], evaluations: int) -> tuple[tuple[int, ...], tuple[str, ...]]:
-    """Where trials are compared, and which go on there."""
-    stopping = spec.get("early_terminate")
-    if stopping is None:
-        return (), ()
-    first, eta = int(stopping.get("min_iter") or max(1, evaluations // FIRST)), int(stopping.get("eta", 3))
-    if first < 1 or eta < 2:
-        raise ValueError(f"early_terminate needs min_iter >= 1 and eta >= 2, not {first} and {eta}")
-    rungs: list[int] = []
-    while first * eta ** len(rungs) < evaluations:
-        rungs.append(first * eta ** len(rungs))
-    if stopping.get("type", "asha" if spec.get("pareto") else "screen") == "asha":
-        return tuple(rungs), (f"best 1/{eta} go on",) * len(rungs)
-    rungs = rungs[: int(stopping.get("looks", LOOKS))]
-    quotas = [int(stopping.get("finalists", FINALISTS)) * eta**rest for rest in reversed(range(len(rungs)))]
-    return tuple(rungs), tuple(f"best {quota} go on later" for quota in quotas)
+def _one_of(value: Any, allowed: tuple[Name, ...]) -> Name:
+    if value not in allowed:
+        raise ValueError(f"{value!r} is not one of {', '.join(allowed)}")
+    found: Name = value
+    return found
 
 
 def _rows(file: TextIO) -> Iterable[dict[str, str]]:
@@ -200,6 +175,6 @@ def _reading(path: Path) -> Iterator[TextIO]:
             yield file
     except FileNotFoundError:
         raise FileNotFoundError(f"{path} is missing; a run folder has it once its first trial has ended") from None
-    except (yaml.YAMLError, csv.Error, LookupError, TypeError, AttributeError, ArithmeticError, ValueError) as error:
+    except (csv.Error, LookupError, TypeError, AttributeError, ArithmeticError, ValueError) as error:
         reason = error if isinstance(error, ValueError) else repr(error)
         raise ValueError(f"{path} is not what a sweep writes: {reason}") from None

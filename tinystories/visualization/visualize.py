@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from tinystories import storage
+from tinystories import storage, terminal
 from tinystories.data.dataset import Dataset, describe, open_dataset
-from tinystories.options import Parser
+from tinystories.options import Parser, path
 from tinystories.visualization.charts import curves_figure, data_figure, front_figure, shapes_figure, short_number
 from tinystories.visualization.recording import read_recording
 
@@ -23,11 +23,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         figures = draw(options.run or newest_run(Path("runs")), options.data)
-        for path in save(figures, options.out):
-            print(path)
+        for drawn in save(figures, options.out):
+            print(drawn)
     except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return terminal.refuse(error)
     return 0
 
 
@@ -95,11 +94,11 @@ def _count(dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
 
 def _parser() -> Parser:
     parser = Parser(prog="python -m tinystories.visualization.visualize", description=__doc__)
-    parser.add_argument("run", nargs="?", type=Path, help="run folder (default: the newest in runs/)")
-    parser.add_argument("--out", type=Path, default=Path("reports/figures"), help="where the figures go (%(default)s)")
-    parser.add_argument("--data", type=Path, help="data folder to draw as well, such as data/processed")
+    parser.add_argument("run", nargs="?", type=path, help="run folder (default: the newest in runs/)")
+    parser.add_argument("--out", type=path, default=Path("reports/figures"), help="where the figures go (%(default)s)")
+    parser.add_argument("--data", type=path, help="data folder to draw as well, such as data/processed")
     return parser
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(terminal.run(main))

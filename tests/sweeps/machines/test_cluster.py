@@ -33,7 +33,7 @@ def test_cores_and_shares_of_the_gpu_both_limit_the_slots(
 
 
 def test_no_more_slots_open_than_the_head_has_memory_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It has 8 GiB; a slot's processes all stand there, wherever its trial trains."""
+    """The head has 8 GiB; a slot's control processes all run there, wherever its trial trains."""
     monkeypatch.setattr(cluster, "SLOT_BYTES", 5 * 2**30)
 
     assert cluster.slots(1, 0) == (1, 0.0)

@@ -14,7 +14,7 @@ from tinystories.models.size import MEMORY_SHARE, PROCESS_BYTES, training_bytes
 from ..examples import minimal
 
 VOCAB_SIZE = 10_000
-"""Of sweeps/paper.yaml. [token]"""
+"""Vocabulary of the data of sweeps/paper.yaml. [token]"""
 MEMORY = st.integers(2**30, 2**38)
 """From less than any GPU that trains has to more than any has: 1 to 256 GiB. [byte]"""
 

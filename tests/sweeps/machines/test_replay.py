@@ -59,7 +59,7 @@ GRID = [row for depth in (1, 2, 3, 4) for row in rows(depth, [5.0 - depth / 10 -
 
 
 def write(path: Path, table: list[Row]) -> Path:
-    with gzip.open(path, "wt") if path.suffix == ".gz" else open(path, "w") as file:
+    with gzip.open(path, "wt", encoding="utf-8") if path.suffix == ".gz" else open(path, "w", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(table[0]))
         writer.writeheader()
         writer.writerows(table)
@@ -221,7 +221,7 @@ def test_a_sweeps_own_folder_and_other_names_can_be_replayed(tmp_path: Path) -> 
         parameters={"depth": {"values": [1, 2, 3, 4]}},
         trial={"tokens": 400, "evaluations": 4, "width": 16, "heads": 1, "context": 10, "batch_size": 1},
     )
-    RunFolder(tmp_path / "run").spec.write_text(yaml.safe_dump(raw))
+    RunFolder(tmp_path / "run").spec.write_text(yaml.safe_dump(raw), encoding="utf-8")
     again = read_table(tmp_path / "run", original.spec)
     assert {record.parameters["depth"] for record in again.records} == {1, 2, 3, 4}
 
@@ -236,8 +236,15 @@ def test_a_sweeps_own_folder_and_other_names_can_be_replayed(tmp_path: Path) -> 
         (None, "no such table"),
         ("a,b\n1,2\n", "has no column 'config'; it has a, b"),
         ("config,depth,tokens,val_loss\n", "holds no evaluation"),
-        ("config,depth,tokens,val_loss\nx,1,many,2\n", "could not convert string to float: 'many'"),
+        ("config,depth,tokens,val_loss\nx,1,many,2\n", "config x: tokens 'many' is not a number"),
         ("config,depth,tokens,val_loss\nx,1,0,2\n", "config x: tokens 0 must be above 0"),
+        ("config,depth,tokens,val_loss\nx,1,nan,2\n", "config x: tokens nan must be above 0"),
+        ("config,depth,tokens,val_loss\nx,1,9,low\n", "config x: val_loss 'low' is not a number"),
+        ("config,depth,tokens,val_loss\nx,1.5,9,2\n", "config x: depth '1.5' must be a whole number"),
+        ("config,depth,tokens,val_loss\nx,-1,9,2\n", "config x: depth -1 must be above 0"),
+        ("config,depth,tokens,val_loss\nx,0,9,2\n", "config x: depth 0 must be above 0"),
+        ("config,depth,tokens,val_loss\nx,,9,2\n", "config x: depth '' is not a number"),
+        ("config,depth,tokens,val_loss\nx,1\0,9,2\n", "t.csv"),
     ],
 )
 def test_a_bad_table_is_one_line(
@@ -246,10 +253,11 @@ def test_a_bad_table_is_one_line(
     sweep = tmp_path / "sweep.yaml"
     sweep.write_text(
         "{name: t, parameters: {depth: {values: [1, 2]}}, run_cap: 2, "
-        "trial: {tokens: 400k, width: 16, heads: 1, evaluations: 4}}"
+        "trial: {tokens: 400k, width: 16, heads: 1, evaluations: 4}}",
+        encoding="utf-8",
     )
     if content is not None:
-        (tmp_path / "t.csv").write_text(content)
+        (tmp_path / "t.csv").write_text(content, encoding="utf-8")
 
     assert main([str(sweep), "--replay", str(tmp_path / "t.csv")]) == 2
     error = capsys.readouterr().err
@@ -257,12 +265,81 @@ def test_a_bad_table_is_one_line(
     assert error.count("\n") == 1
 
 
+def test_a_table_from_a_spreadsheet_is_read(tmp_path: Path) -> None:
+    path = write(tmp_path / "table.csv", GRID)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+
+    assert len(read_table(path, spec()).records) == 4
+
+
+@pytest.mark.parametrize("keep", [0.5, 0.9])
+def test_a_table_that_is_cut_short_is_refused(tmp_path: Path, keep: float) -> None:
+    path = write(tmp_path / "table.csv.gz", GRID)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(keep * len(content))])
+
+    with pytest.raises(ValueError, match=r"table\.csv\.gz: it is cut short"):
+        read_table(path, spec())
+
+
+def test_what_is_no_gzip_or_damaged_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "plain.csv.gz").write_text("config,depth\n", encoding="utf-8")
+    damaged = write(tmp_path / "damaged.csv.gz", GRID)
+    content = bytearray(damaged.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    damaged.write_bytes(content)
+
+    for name in ("plain.csv.gz", "damaged.csv.gz"):
+        with pytest.raises(ValueError, match=name):
+            read_table(tmp_path / name, spec())
+
+
+def test_any_searched_parameter_is_a_column(tmp_path: Path) -> None:
+    searched = {
+        "depth": {"values": [1, 2, 3, 4]},
+        "batch_size": {"values": [4, 8]},
+        "dtype": {"values": ["float32", "bfloat16"]},
+        "scale_learning_rate": {"values": [True, False]},
+    }
+    more = {1: (4, "float32", "true"), 2: (8, "float32", "FALSE"), 3: (4, "bfloat16", "True"), 4: (8, "auto", "false")}
+    names = ("batch_size", "dtype", "scale_learning_rate")
+    rows = [{**row, **dict(zip(names, more[row["depth"]], strict=True))} for row in GRID]
+    trial = {"tokens": 400, "evaluations": 4, "width": 16, "heads": 1, "context": 10}
+    table = read_table(write(tmp_path / "table.csv", rows), spec(parameters=searched, trial=trial))
+
+    assert table.records[1].parameters == {
+        "depth": 2,
+        "batch_size": 8,
+        "dtype": "float32",
+        "scale_learning_rate": False,
+    }
+    wanted = {"depth": 3, "batch_size": 4, "dtype": "bfloat16", "scale_learning_rate": True}
+    assert table.take(wanted).parameters == wanted
+
+
+def test_a_replay_without_any_loss_does_not_point_to_files_that_are_not_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sweep = tmp_path / "sweep.yaml"
+    sweep.write_text(
+        "{name: t, parameters: {depth: {values: [1, 2]}}, run_cap: 2, "
+        "trial: {tokens: 400k, width: 16, heads: 1, evaluations: 4}}",
+        encoding="utf-8",
+    )
+    table = write(tmp_path / "t.csv", [{**row, "tokens": 1000 * row["tokens"], "val_loss": math.nan} for row in GRID])
+
+    assert main([str(sweep), "--replay", str(table)]) == 1
+    out = capsys.readouterr().out
+    assert "No trial gave a usable loss: the recorded curves hold none." in out
+    assert "results.csv" not in out
+
+
 def test_a_replay_says_what_answered_needs_no_ray_and_leaves_nothing(tmp_path: Path) -> None:
     text = """
     {name: t, parameters: {depth: {values: [1, 2, 3, 4, 5, 6]}}, run_cap: 6, early_terminate: {finalists: 1},
      trial: {tokens: 400, width: 16, heads: 1, evaluations: 4, context: 10, batch_size: 1}}
     """
-    (tmp_path / "sweep.yaml").write_text(text)
+    (tmp_path / "sweep.yaml").write_text(text, encoding="utf-8")
     write(tmp_path / "t.csv", GRID)
     code = (
         "import sys; from sweeps import run; status = run.main(sys.argv[1:]); "
@@ -290,7 +367,8 @@ def test_recorded_runs_outside_the_limits_answer_nothing(tmp_path: Path) -> None
 def test_a_time_budget_needs_recorded_seconds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sweep = tmp_path / "sweep.yaml"
     sweep.write_text(
-        "{name: t, parameters: {depth: {values: [1]}}, run_cap: 1, trial: {tokens: 400k, width: 16, heads: 1}}"
+        "{name: t, parameters: {depth: {values: [1]}}, run_cap: 1, trial: {tokens: 400k, width: 16, heads: 1}}",
+        encoding="utf-8",
     )
     table = write(tmp_path / "t.csv", [{k: v for k, v in row.items() if k != "seconds"} for row in GRID])
 

@@ -49,7 +49,8 @@ def train(job, dataset, config):
         loss = float(row["val_loss"])
         yield Report(metrics=Metrics(
             evaluation=number, step=number, tokens=int(row["tokens"]), flops=float(row["flops"]),
-            seconds=float(row["seconds"]), train_loss=loss, val_loss=loss, val_bpb=loss, best_val_loss=loss,
+            seconds=float(row["seconds"]), train_loss=loss, val_loss=loss, val_loss_se=0.01, sample_loss=loss,
+            val_bpb=loss, best_val_loss=loss,
             learning_rate=1e-3, tokens_per_second=1e3, diverged=loss != loss,
         ))
 
@@ -65,7 +66,7 @@ if __name__ == "__main__":
 
     folder, data = Path(sys.argv[1]), open_dataset(Path(sys.argv[2]))
     cluster.connect(None)
-    for name, raw in json.loads((folder / "specs.json").read_text()).items():
+    for name, raw in json.loads((folder / "specs.json").read_text(encoding="utf-8")).items():
         run = RunFolder(folder / name)
         run.root.mkdir()
         sweep = Sweep(load.parse(raw), run, vocab_size=data.vocab_size, checkpoints=str(run.checkpoints))
@@ -85,7 +86,7 @@ if __name__ == "__main__":
 
 def write_table(path: Path) -> None:
     """Deep models begin late and end low; one diverges."""
-    with open(path, "w", newline="") as file:
+    with open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["config", "depth", "heads", "tokens", "flops", "seconds", "val_loss"])
         for depth in DEPTHS:
@@ -106,8 +107,8 @@ def recorded(tmp_path_factory: pytest.TempPathFactory, data_folder: Path) -> Pat
     folder = tmp_path_factory.mktemp("recorded")
     write_table(folder / "table.csv")
     (folder / "ray").mkdir()
-    (folder / "specs.json").write_text(json.dumps({name: raw(name) for name in RULES}))
-    (folder / "real.py").write_text(REAL)
+    (folder / "specs.json").write_text(json.dumps({name: raw(name) for name in RULES}), encoding="utf-8")
+    (folder / "real.py").write_text(REAL, encoding="utf-8")
     done = subprocess.run(
         [sys.executable, folder / "real.py", folder, data_folder], capture_output=True, text=True, timeout=600
     )

@@ -66,7 +66,7 @@ def test_between_trials_a_slot_gives_its_memory_back(dataset: Dataset, tmp_path:
         resident = []
         for _ in range(rounds):
             serve(settings)
-            resident.append(page * int(Path("/proc/self/statm").read_text().split()[1]))
+            resident.append(page * int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1]))
         return resident, 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
     rounds = [

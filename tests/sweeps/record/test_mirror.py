@@ -19,13 +19,13 @@ def test_a_copy_comes_back_to_an_empty_machine(tmp_path: Path) -> None:
     here, there = RunFolder(tmp_path / "here"), RunFolder(tmp_path / "there")
     here.root.mkdir()
     for file in (here.spec, here.origin, here.journal, here.results):
-        file.write_text(f"content of {file.name}")
+        file.write_text(f"content of {file.name}", encoding="utf-8")
     uri = (tmp_path / "bucket").as_uri()
 
     Mirror(here, uri).copy()
     Mirror(there, uri).fetch()
 
-    assert {file.name: file.read_text() for file in there.root.iterdir()} == {
+    assert {file.name: file.read_text(encoding="utf-8") for file in there.root.iterdir()} == {
         name: f"content of {name}" for name in ("spec.yaml", "origin.json", "journal.jsonl")
     }
 
@@ -34,7 +34,7 @@ def test_a_sweep_that_came_back_has_all_its_tables(tmp_path: Path) -> None:
     clock, changes = Clock(), {"early_terminate": {"type": "screen", "finalists": 1}}
     here, there = RunFolder(tmp_path / "here"), RunFolder(tmp_path / "there")
     simulate(open_sweep(here.root, clock=clock, **changes), clock).close()
-    here.spec.write_text("name: tiny")
+    here.spec.write_text("name: tiny", encoding="utf-8")
     uri = (tmp_path / "bucket").as_uri()
 
     Mirror(here, uri).copy()
@@ -50,14 +50,14 @@ def test_a_sweep_that_came_back_has_all_its_tables(tmp_path: Path) -> None:
 def test_a_run_folder_that_is_there_is_not_replaced(tmp_path: Path) -> None:
     here = RunFolder(tmp_path / "here")
     here.root.mkdir()
-    here.journal.write_text("{}\n")
-    here.spec.write_text("old")
+    here.journal.write_text("{}\n", encoding="utf-8")
+    here.spec.write_text("old", encoding="utf-8")
     copy = Mirror(here, (tmp_path / "bucket").as_uri())
     copy.copy()
-    here.spec.write_text("new")
+    here.spec.write_text("new", encoding="utf-8")
     copy.fetch()
 
-    assert here.spec.read_text() == "new"
+    assert here.spec.read_text(encoding="utf-8") == "new"
 
 
 def test_a_copy_of_version_0_1_is_refused_and_not_begun_anew(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_without_storage_checkpoints_stay_in_the_run_folder(tmp_path: Path) -> N
 
 
 def test_a_storage_that_does_not_answer_stops_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "bucket").write_text("a file where a folder should be")
+    (tmp_path / "bucket").write_text("a file where a folder should be", encoding="utf-8")
     monkeypatch.setattr(mirror, "INTERVAL", 0)
     unreachable = Mirror(RunFolder(tmp_path / "here"), str(tmp_path / "bucket"))
     unreachable.update()

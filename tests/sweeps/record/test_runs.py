@@ -135,4 +135,4 @@ def test_a_sweep_without_wandb_notes_no_runs(tmp_path: Path) -> None:
     code = SWEEP.replace('"offline"', '"disabled"') + "sweep = open_sweep(); train(sweep, 1); sweep.close()"
     python(tmp_path, code)
 
-    assert "runopened" not in (tmp_path / "runs/demo/journal.jsonl").read_text()
+    assert "runopened" not in (tmp_path / "runs/demo/journal.jsonl").read_text(encoding="utf-8")

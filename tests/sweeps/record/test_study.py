@@ -262,7 +262,7 @@ def test_a_study_stands_in_its_own_folder_whatever_that_is_called(tmp_path: Path
     complete(sweep, 2.0)
     closed(sweep)
 
-    assert [file for file in tmp_path.rglob("optuna.db*")] == [tmp_path / name / "optuna.db"]
+    assert list(tmp_path.rglob("optuna.db*")) == [tmp_path / name / "optuna.db"]
     assert [trial.value for trial in study_of(tmp_path / name)] == [2.0]
 
 

@@ -38,7 +38,7 @@ def test_other_searched_parameters_come_back_with_their_types(tmp_path: Path) ->
     (row,) = read_results(tmp_path / "results.csv")
     assert row.searched == searched
     assert row.identity == (*RESULT.identity, *searched.values())
-    header = (tmp_path / "results.csv").read_text().splitlines()[0]
+    header = (tmp_path / "results.csv").read_text(encoding="utf-8").splitlines()[0]
     assert header == ",".join([*COLUMNS, *searched])
 
 
@@ -55,7 +55,7 @@ def test_a_trial_without_a_loss_has_empty_cells(tmp_path: Path) -> None:
     write_results(tmp_path / "results.csv", [replace(RESULT, val_loss=math.nan)])
 
     assert math.isnan(read_results(tmp_path / "results.csv")[0].val_loss)
-    assert "nan" not in (tmp_path / "results.csv").read_text()
+    assert "nan" not in (tmp_path / "results.csv").read_text(encoding="utf-8")
 
 
 def test_a_sweep_without_files_is_empty(tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_a_sweep_without_files_is_empty(tmp_path: Path) -> None:
 
 
 def test_foreign_columns_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "results.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "results.csv").write_text("a,b\n1,2\n", encoding="utf-8")
 
     with pytest.raises(ValueError, match="not the columns"):
         read_results(tmp_path / "results.csv")
@@ -72,8 +72,8 @@ def test_foreign_columns_are_refused(tmp_path: Path) -> None:
 
 def test_a_bad_cell_is_refused(tmp_path: Path) -> None:
     write_results(tmp_path / "results.csv", [RESULT])
-    text = (tmp_path / "results.csv").read_text().replace(",32,", ",wide,")
-    (tmp_path / "results.csv").write_text(text)
+    text = (tmp_path / "results.csv").read_text(encoding="utf-8").replace(",32,", ",wide,")
+    (tmp_path / "results.csv").write_text(text, encoding="utf-8")
 
     with pytest.raises(ValueError, match="bad row"):
         read_results(tmp_path / "results.csv")
@@ -106,7 +106,7 @@ def test_the_second_objective_is_in_the_row() -> None:
 def test_curves_are_read_back_by_trial(tmp_path: Path) -> None:
     later = replace(METRICS, evaluation=2, val_loss=math.inf, diverged=True)
     lines = [line(CURVE_COLUMNS), curve_line("0000", METRICS), curve_line("0001", METRICS), curve_line("0000", later)]
-    (tmp_path / "curves.csv").write_text("".join(lines) + "0000,2,20,20")
+    (tmp_path / "curves.csv").write_text("".join(lines) + "0000,2,20,20", encoding="utf-8")
 
     assert read_curves(tmp_path / "curves.csv") == {"0000": [METRICS, later], "0001": [METRICS]}
 

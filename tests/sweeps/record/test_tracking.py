@@ -26,7 +26,8 @@ from tinystories.metrics import Metrics
 def metrics(evaluation, val_loss=2.0):
     return Metrics(
         evaluation=evaluation, step=10 * evaluation, tokens=1000 * evaluation, flops=1e6, seconds=1.0,
-        train_loss=2.0, val_loss=val_loss, val_bpb=1.0, best_val_loss=2.0, learning_rate=1e-3,
+        train_loss=2.0, val_loss=val_loss, val_loss_se=0.01,
+        sample_loss=val_loss, val_bpb=1.0, best_val_loss=2.0, learning_rate=1e-3,
         tokens_per_second=100.0, diverged=val_loss != val_loss,
     )
 
@@ -284,7 +285,7 @@ def test_without_a_key_online_is_refused_in_one_line_and_runs_go_to_disk(tmp_pat
 
 def test_a_key_in_netrc_means_online(tmp_path: Path, server: WandbServer) -> None:
     netrc = tmp_path / ".netrc"
-    netrc.write_text(f"machine {server.url.removeprefix('http://')} login user password {KEY}\n")
+    netrc.write_text(f"machine {server.url.removeprefix('http://')} login user password {KEY}\n", encoding="utf-8")
     netrc.chmod(0o600)
 
     mode = sweep(
