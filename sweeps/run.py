@@ -170,7 +170,7 @@ def _finished(sweep: Sweep, folder: RunFolder) -> int:
     lost = any(trial.run_id for trial in sweep.trials.values()) and not (folder.root / "wandb").exists()
     showing.show(sweep, folder, _tracker(sweep, folder, spec.wandb if lost else "disabled"))
     sweep.settle()
-    sweep.close()
+    sweep.record.close()  # showing a result takes nothing of the sweep's limits
     return result.show_result(spec, sweep.rows.table(sweep.trials), folder, _console(), sweep.meter.limits)
 
 
