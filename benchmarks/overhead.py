@@ -37,8 +37,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sweeps.spec.corpus import Data, prepare
-from sweeps.spec.schema import StoppingType
-from sweeps.spec.space import Method
+from sweeps.spec.schema import METHODS, StoppingType
 from tinystories import storage
 from tinystories.data.make_dataset import make_stories
 
@@ -218,7 +217,7 @@ def _options() -> argparse.Namespace:
     add("--busy-seconds", type=_count, default=30, help="busy: length of one (default: 30)")
     add("--ended", type=_ended, nargs="+", default=[1000, 5000], help="driver: rising numbers (default: 1000 5000)")
     add("--simulated-slots", type=_count, default=256, help="driver: trials at a time (default: 256)")
-    add("--methods", nargs="+", choices=get_args(Method), default=["random", "bayes"], help="driver: default: both")
+    add("--methods", nargs="+", choices=METHODS, default=["random", "bayes"], help="driver: default: both")
     add("--rules", nargs="+", choices=get_args(StoppingType), default=["asha", "screen"], help="driver: default: both")
     add("--json", type=Path, help="file for the records")
     options = parser.parse_args()

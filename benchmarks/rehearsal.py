@@ -7,7 +7,6 @@ from typing import Any
 from sweeps.machines.worker import Job, Report, SlotConfig
 from sweeps.spec import load
 from sweeps.spec.schema import Spec, StoppingType
-from sweeps.spec.space import Method
 from tinystories.metrics import Metrics
 
 VOCABULARY = 300
@@ -15,7 +14,7 @@ TOKENS, FLOPS = 1000, 1e9
 """Tokens and FLOPs that a trial reports for the way between two evaluations. [token], [FLOP]"""
 
 
-def spec(*, method: Method, trials: int, evaluations: int, rule: StoppingType | None) -> Spec:
+def spec(*, method: str, trials: int, evaluations: int, rule: StoppingType | None) -> Spec:
     """A shape and rate study at equal FLOPs, far larger than the number of trials; no rule: all run to their end."""
     return load.parse(
         {

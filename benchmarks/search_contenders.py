@@ -25,10 +25,9 @@ from sweeps.limits import Left
 from sweeps.policy.halving import Ranking
 from sweeps.policy.policy import Policy
 from sweeps.policy.verdicts import Decision, Verdict
-from sweeps.record.study import DIVERGED_LOSS
 from sweeps.spec.recipe import Assignment
 from sweeps.spec.schema import Spec, Stopping
-from sweeps.trials import Trials
+from sweeps.trials import DIVERGED_LOSS, Trials
 
 KEPT = 3
 ASHA = Stopping(type="asha")

@@ -13,8 +13,8 @@ from curve_tables import CurveTable
 from search_contenders import ASHA
 from simulation import Contender, End
 
-from sweeps.record.study import DIVERGED_LOSS
 from sweeps.spec.space import Assignment, Choice, Range
+from sweeps.trials import DIVERGED_LOSS
 
 
 class SyneTune(Contender):

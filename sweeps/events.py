@@ -114,6 +114,11 @@ class RunOpened(TrialEvent):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class RunClosed(TrialEvent):
+    """The trial has ended or paused, and W&B has all of its run and the run's end."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Spent:
     """What the sweep has taken so far, over all its runs."""
 
@@ -145,6 +150,7 @@ Event = (
     | Ending
     | CheckpointDeleted
     | RunOpened
+    | RunClosed
     | Spent
     | Closed
 )

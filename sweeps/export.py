@@ -7,18 +7,17 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from importlib.machinery import PathFinder
 from pathlib import Path
+from typing import Any
 
 import torch
 import yaml
 
+from tinystories import terminal
+
 if __name__ == "__main__":
     # wandb[sweeps] comes with a package of this name; Ray's workers would find it even where this file does not.
-    found = PathFinder.find_spec("sweeps", sys.path[1:])
-    if found and found.origin and not Path(found.origin).parent.samefile(Path(__file__).parent):
-        print(f"error: {found.origin} is another package named sweeps, found before this one", file=sys.stderr)
-        sys.exit(2)
+    terminal.require_own_package(Path(__file__).parent)
 
 from sweeps.machines import signals
 from sweeps.record.claim import require_journal
@@ -28,7 +27,7 @@ from sweeps.record.rows import Rows
 from sweeps.record.tables import MEASURED, Result, ranked
 from sweeps.report.card import model_card, predict_command
 from sweeps.spec import load
-from tinystories import checkpoint, exported, storage, terminal
+from tinystories import checkpoint, exported, storage
 from tinystories import options as types
 from tinystories.checkpoint import Checkpoint
 from tinystories.data.dataset import TOKENIZER, Dataset, describe, open_dataset
@@ -103,7 +102,7 @@ def export(run: Path, out: Path, *, trial: str | None = None, data: str | None =
             exported.write(_model(saved), dataset.folder / TOKENIZER, aside)
             model = exported.read(aside).to("cuda" if torch.cuda.is_available() else "cpu")
         found = evaluate(model, dataset, batch_size=16)
-        _require_reported(found if _read_all(saved) else _sampled(model, saved, dataset), result)
+        _require_reported(found if saved.is_last else _sampled(model, saved, dataset), result)
         card = model_card(
             result,
             saved.config,
@@ -180,7 +179,8 @@ def _sized(result: Result, saved: Checkpoint) -> Result:
 def _as_kept(folder: RunFolder, result: Result) -> Result:
     """A trial as its best checkpoint has it, and without one if that is gone.
 
-    That is as its row says, but for a finalist that was cut short: its row can be of an earlier evaluation.
+    That is as its row says, but for a finalist that was cut short: its row can be of an earlier evaluation, or say that
+    it is not completed, though its last checkpoint was saved; it ranks among those whose losses are of the same text.
     """
     location = _location(folder, result)
     if not result.checkpoint or storage.exists(location):
@@ -188,8 +188,10 @@ def _as_kept(folder: RunFolder, result: Result) -> Result:
     later = checkpoint.best(location.rpartition("/")[0])
     if later is None:
         return replace(result, checkpoint="")
-    metrics = checkpoint.load(later).metrics
-    changed = {name: getattr(metrics, name) for name in MEASURED}
+    saved = checkpoint.load(later)
+    changed: dict[str, Any] = {name: getattr(saved.metrics, name) for name in MEASURED}
+    if result.usable:
+        changed["status"] = "completed" if saved.is_last else "stopped"
     return replace(result, checkpoint=later, **changed)
 
 
@@ -209,11 +211,6 @@ def _model(saved: Checkpoint) -> GPTNeo:
     model = GPTNeo(saved.model_config)
     model.load_state_dict(saved.model)
     return model
-
-
-def _read_all(saved: Checkpoint) -> bool:
-    """Whether the checkpoint's loss is that of all validation stories, as a trial's last one is."""
-    return saved.metrics.evaluation == saved.config.evaluations
 
 
 def _sampled(model: GPTNeo, saved: Checkpoint, dataset: Dataset) -> Evaluation:

@@ -9,18 +9,16 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any, TextIO
 
 from rich.console import Console
 
+from tinystories import terminal
+
 if __name__ == "__main__":
     # wandb[sweeps] comes with a package of this name; Ray's workers would find it even where this file does not.
-    found = PathFinder.find_spec("sweeps", sys.path[1:])
-    if found and found.origin and not Path(found.origin).parent.samefile(Path(__file__).parent):
-        print(f"error: {found.origin} is another package named sweeps, found before this one", file=sys.stderr)
-        sys.exit(2)
+    terminal.require_own_package(Path(__file__).parent)
 
 from sweeps import showing
 from sweeps.limits import Limits
@@ -38,7 +36,6 @@ from sweeps.spec.corpus import Data, prepare, valid_tokens, vocab_size
 from sweeps.spec.schema import Spec
 from sweeps.sweep import Sweep
 from tinystories import options as types
-from tinystories import terminal
 from tinystories.config import parse_number
 from tinystories.models import size
 from tinystories.options import Parser
@@ -167,10 +164,11 @@ def _prepare(options: argparse.Namespace, stack: ExitStack) -> Session | int:
 def _finished(sweep: Sweep, folder: RunFolder) -> int:
     """Make good what a kill cut short, and show the result; returns the exit status."""
     spec = sweep.spec
-    lost = any(trial.run_id for trial in sweep.trials.values()) and not (folder.root / "wandb").exists()
-    showing.show(sweep, folder, _tracker(sweep, folder, spec.wandb if lost else "disabled"))
+    runs = [trial for trial in sweep.trials.values() if trial.run_id]
+    lacking = any(not trial.run_closed for trial in runs) or (runs and not (folder.root / "wandb").exists())
+    showing.show(sweep, folder, _tracker(sweep, folder, spec.wandb if lacking else "disabled"))
     sweep.settle()
-    sweep.record.close()  # showing a result takes nothing of the sweep's limits
+    sweep.close()
     return result.show_result(spec, sweep.rows.table(sweep.trials), folder, _console(), sweep.meter.limits)
 
 
@@ -202,7 +200,7 @@ def _replay(options: argparse.Namespace, spec: Spec, vocabulary: int, limits: Li
     table, clock, console = replay.read_table(options.replay, spec), Clock(), _console()
     if limits.limited and not all("seconds" in record.costs for record in table.records):
         raise ValueError(f"--replay {options.replay} has no seconds, so --hours, --gpu-hours and --budget mean nothing")
-    wanted, spec = spec.trials, replace(spec, run_cap=min(spec.run_cap, len(table.records)))
+    asked, spec = spec.trials, replace(spec, run_cap=min(spec.run_cap, len(table.records)))
     sweep = Sweep(spec, None, vocab_size=vocabulary, limits=limits, clocks=clock.clocks)
     sweep.take_slots(options.workers, gpu_share=1.0)
     replay.play(sweep, table, workers=options.workers, clock=clock)
@@ -215,6 +213,8 @@ def _replay(options: argparse.Namespace, spec: Spec, vocabulary: int, limits: Li
     )
     if (left := sweep.policy.left) and (used_up := sweep.meter.used_up):
         console.print(f"{used_up} is used up with {left} trials left.")
+    elif table.exhausted and asked > len(results):
+        console.print("Every recorded run has been used.")
     if table.invalid:
         console.print(f"Left out: {table.invalid} recorded runs whose shape is not valid within the limits.")
     if table.late:
@@ -225,8 +225,6 @@ def _replay(options: argparse.Namespace, spec: Spec, vocabulary: int, limits: Li
         )
     if table.cut_short:
         console.print(f"Trials that ended early, as their record does: {table.cut_short}.")
-    if table.exhausted and len(results) < wanted:
-        console.print("Every recorded run has been used.")
     return status
 
 

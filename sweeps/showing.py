@@ -23,5 +23,5 @@ def show(sweep: Sweep, folder: RunFolder, tracker: Tracker) -> None:
         CurvesView(folder, sweep.trials),
         SpentView(folder, sweep.trials),
         StudyView(folder.study, sweep.spec, sweep.trials, sweep.rows),
-        RunsView(tracker, sweep.trials, sweep.rows, ended=[trial for _, trial in sweep.ended]),
+        RunsView(tracker, sweep.trials, sweep.rows, note_closed=sweep.note_closed_run),
     )

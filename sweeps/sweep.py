@@ -22,6 +22,7 @@ from sweeps.events import (
     Paused,
     Promoted,
     Proposed,
+    RunClosed,
     RunOpened,
     Stopped,
     Substituted,
@@ -107,9 +108,12 @@ class Sweep:
         self.meter.start(gpu_share)
 
     def recover(self) -> None:
-        """Give the verdict that a kill cut short, if the last thing that happened was an evaluation."""
+        """Give the verdict that a kill or an error cut short: on an evaluation that nothing followed."""
         if isinstance(self.record.last, Evaluated):
             self._follow(self.trials[self.record.last.trial_id])
+        for trial in list(self.trials.unfinished.values()):
+            if trial.evaluation >= self.spec.evaluations:
+                self._follow(trial)
 
     def next(self) -> Decision:
         """What a free slot does; a trial that is to run is taken to run from now on."""
@@ -120,6 +124,7 @@ class Sweep:
         if isinstance(decision, Start):
             trial_id = f"{len(self.trials):04d}"
             assignment, stage = decision.assignment, decision.stage
+            self.checkpoints.clear(trial_id)
             self.record.write(Proposed(trial_id=trial_id, at=self._now(), assignment=assignment, stage=stage))
             decision = Resume(trial_id)
         if isinstance(decision, Resume):
@@ -186,6 +191,10 @@ class Sweep:
         """Take a trial from its slot as the run ends: a later run resumes it from its checkpoint."""
         self._end(Interrupted(trial_id=trial_id, at=self._now()))
 
+    def note_closed_run(self, trial_id: str) -> None:
+        """Write down that W&B has all of an ended or paused trial's run."""
+        self.record.write(RunClosed(trial_id=trial_id, at=self._now()))
+
     def _end(self, event: Completed | Stopped | Diverged | Paused | Failed | Interrupted) -> None:
         """Take a trial from its slot, and delete the checkpoints that need not be kept any more."""
         logger.info("trial %s %s", event.trial_id, type(event).__name__.lower())
@@ -215,7 +224,8 @@ class Sweep:
 
     def close(self) -> None:
         """Write down what the sweep has taken, and let the views write all."""
-        self.record.write(self.meter.note(self._now()))
+        if self.meter.runs:
+            self.record.write(self.meter.note(self._now()))
         self.record.close()
 
 

@@ -19,6 +19,7 @@ from sweeps.events import (
     Paused,
     Promoted,
     Proposed,
+    RunClosed,
     RunOpened,
     Spent,
     Stage,
@@ -30,6 +31,12 @@ from sweeps.spec.recipe import Assignment
 from tinystories.metrics import Metrics
 
 Item = TypeVar("Item")
+DIVERGED_LOSS = 100.0
+"""What Optuna is told of a trial that diverged. [nat/token]
+
+Finite, because a NaN leaves an Optuna trial RUNNING for ever; far above ln(65,536) = 11.1, the loss of guessing evenly
+among as many tokens as a uint16 file can hold, so that no honest trial ranks behind it.
+"""
 State = Literal["running", "interrupted", "paused", "stopped", "completed", "failed", "diverged", "abandoned"]
 """running: a worker has it; interrupted: unfinished, without a worker; paused: at a rung, and may be promoted; the
 others have ended."""
@@ -72,6 +79,8 @@ class Trial:
     """Share of a GPU that it held last; on CPUs 1, a slot."""
     run_id: str = ""
     """Name of its W&B run; empty: it has none."""
+    run_closed: bool = False
+    """Whether W&B is known to have that run whole, with its end."""
     answered_by: Assignment | None = None
     """The recorded configuration that answers for it in a replay."""
 
@@ -97,7 +106,7 @@ class Trial:
 
     @property
     def best_loss(self) -> float:
-        """Its lowest validation loss; infinite before the first evaluation. [nat/token]"""
+        """What it is ranked by, see `Metrics.best_val_loss`; infinite before the first evaluation. [nat/token]"""
         return self.metrics.best_val_loss if self.metrics else math.inf
 
     @property
@@ -107,7 +116,8 @@ class Trial:
 
     @property
     def rank(self) -> tuple[bool, float]:
-        """Smaller is better: full trials before others, as losses at unequal budgets do not compare."""
+        """Smaller is better: full trials before others, as losses at unequal budgets or on unequal text do not
+        compare."""
         return self.state != "completed", self.best_loss
 
 
@@ -197,6 +207,7 @@ class Trials(Mapping[str, Trial]):
                 self._evaluate(trial, event)
             case Began():
                 trial.gpu_share = event.gpu_share
+                trial.run_closed = False
             case Promoted():
                 trial.promoted_from, trial.promoted_with = trial.evaluation, trial.checkpoint
             case Failed() | Stopped():
@@ -207,7 +218,9 @@ class Trials(Mapping[str, Trial]):
                 trial.checkpoint = ""
             case RunOpened():
                 trial.run_id = event.run_id
-        if not isinstance(event, CheckpointDeleted | RunOpened):
+            case RunClosed():
+                trial.run_closed = True
+        if not isinstance(event, CheckpointDeleted | RunOpened | RunClosed):
             trial.since = event.at
 
     def _enter(self, trial: Trial, state: State) -> None:

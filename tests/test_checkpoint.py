@@ -75,6 +75,17 @@ def test_latest_and_best_remain(
     assert {load(f"{folder}/{name}").metrics.evaluation for name in os.listdir(tmp_path / "trial")} == kept
 
 
+def test_a_trial_that_has_spent_its_budget_keeps_its_last_checkpoint_alone(tmp_path: Path) -> None:
+    """It is ranked by its last loss, over all stories, so that is the model to keep, even after a lower sample loss."""
+    save_all(tmp_path, [3.0, 1.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0])
+    earlier = (tmp_path / "evaluation-0002-loss-1.000000.pt").read_bytes()
+    last = save(make_checkpoint(9, 2.5), str(tmp_path))
+
+    assert os.listdir(tmp_path) == ["evaluation-0009-loss-2.500000-last.pt"]
+    (tmp_path / "evaluation-0002-loss-1.000000.pt").write_bytes(earlier)  # a kill before it was deleted
+    assert best(str(tmp_path)) == latest(str(tmp_path)) == last
+
+
 def test_folder_without_checkpoints_has_none(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
 
@@ -157,7 +168,7 @@ def test_checkpoint_of_another_version_is_refused(tmp_path: Path) -> None:
     torch.save({"version": 2}, path)
 
     for read in (lambda: load(str(path)), lambda: resume(str(tmp_path))):
-        with pytest.raises(ValueError, match=r"000\.pt is not a checkpoint of version 3, .* or delete it"):
+        with pytest.raises(ValueError, match=r"000\.pt is not a checkpoint of version 4, .* or delete it"):
             read()
     assert path.exists()
 

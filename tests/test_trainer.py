@@ -102,20 +102,33 @@ def test_trials_of_every_seed_and_shape_read_the_same_stories(
     assert all(np.array_equal(text_N, read[0]) for text_N in read)
 
 
-def test_the_best_evaluation_is_chosen_on_the_same_stories(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The whole file may be harder than its sample, which says nothing against the last evaluation."""
+@pytest.mark.parametrize("sampled_losses", [(2.8, 2.7, 2.6, 2.5), (2.8, 2.7, 2.4, 2.5)])
+def test_a_trial_is_ranked_on_one_text(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch, sampled_losses: tuple[float, ...]
+) -> None:
+    """On the sample before its end, and then on the whole file, even if that is harder and an earlier loss was lower:
+    or those who were best early would be compared with others on an easier text.
+    """
 
     def harder_on_the_whole(*arguments: object, text_N: Text, **options: object) -> Evaluation:
         loss = 3.0 if len(text_N) == len(dataset.valid) else next(sampled)
         return Evaluation(loss=loss, se=0.1, bpb=1.0)
 
     monkeypatch.setattr(trainer_module, "evaluate", harder_on_the_whole)
-    best = []
-    for losses in ((2.8, 2.7, 2.6, 2.5), (2.8, 2.7, 2.4, 2.5)):
-        sampled = iter(losses)
-        best.append(list(Trainer(make_trial(evaluation_tokens=2000), dataset).run())[-1].best_val_loss)
+    sampled = iter(sampled_losses)
+    records = list(Trainer(make_trial(evaluation_tokens=2000), dataset).run())
 
-    assert best == [3.0, 2.4]
+    assert [record.best_val_loss for record in records] == [2.8, 2.7, min(sampled_losses[:3]), 3.0]
+
+
+def test_a_trial_that_diverges_at_its_end_has_its_best_loss_on_the_sample(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses = iter((2.8, 2.7, 2.6, math.nan, math.nan))
+    monkeypatch.setattr(trainer_module, "evaluate", lambda *_, **__: Evaluation(loss=next(losses), se=0.1, bpb=1.0))
+    *_, last = Trainer(make_trial(evaluation_tokens=2000), dataset).run()
+
+    assert (last.diverged, last.best_val_loss) == (True, 2.6)
 
 
 def test_budget_in_flops_ends_there(dataset: Dataset) -> None:

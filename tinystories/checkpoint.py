@@ -1,7 +1,11 @@
 """Checkpoints: the whole state of a trial at an evaluation, in a folder or an object store.
 
-A folder holds at most two after a save, the latest and the best. File names carry the number of the evaluation and
-its loss on the sample of validation stories (`evaluation-0003-loss-1.834215.pt`), so that finding them reads no file.
+A folder holds at most two after a save, the latest and the best. File names carry the number of the evaluation, its
+loss on the sample of validation stories (`evaluation-0003-loss-1.834215.pt`) and whether it is the trial's last
+(`evaluation-0009-loss-1.834215-last.pt`), so that finding them reads no file.
+
+The best is the one of the lowest loss, until the trial has spent its budget: then it is the last, whose loss over all
+stories is what the trial is ranked by (`Metrics.best_val_loss`).
 """
 
 import io
@@ -18,8 +22,8 @@ from tinystories.config import ModelConfig, TrialConfig
 from tinystories.metrics import Metrics
 
 logger = logging.getLogger(__name__)
-VERSION = 3
-NAME = re.compile(r"evaluation-(\d+)-loss-(\d+\.\d+)\.pt")
+VERSION = 4
+NAME = re.compile(r"evaluation-(\d+)-loss-(\d+\.\d+)(-last)?\.pt")
 
 
 class DamagedError(ValueError):
@@ -53,10 +57,16 @@ class Checkpoint:
     first_loss: float
     """Loss of the first batch, against which divergence is measured. [nat/token]"""
 
+    @property
+    def is_last(self) -> bool:
+        """Whether the trial has spent its budget, and `metrics` are over all validation stories."""
+        return self.metrics.evaluation == self.config.evaluations
+
 
 class _Entry(NamedTuple):
     evaluation: int
     loss: float
+    is_last: bool
     name: str
 
 
@@ -73,7 +83,8 @@ def save(checkpoint: Checkpoint, folder: str) -> str:
     """
     metrics = checkpoint.metrics
     assert metrics.usable, "a diverged trial has nothing to go on from"
-    name = f"evaluation-{metrics.evaluation:04d}-loss-{metrics.sample_loss:.6f}.pt"
+    ending = "-last.pt" if checkpoint.is_last else ".pt"
+    name = f"evaluation-{metrics.evaluation:04d}-loss-{metrics.sample_loss:.6f}{ending}"
     buffer = io.BytesIO()
     torch.save({"version": VERSION, **_plain(checkpoint)}, buffer)
     storage.write(storage.join(folder, name), buffer.getvalue())
@@ -133,7 +144,7 @@ def latest(folder: str) -> str | None:
 
 
 def best(folder: str) -> str | None:
-    """Location of the checkpoint with the lowest loss on the sample; None when there is none."""
+    """Location of the best checkpoint, see above; None when there is none."""
     return storage.join(folder, _best(folder).name) if _entries(folder) else None
 
 
@@ -167,8 +178,8 @@ def _plain(checkpoint: Checkpoint) -> dict[str, Any]:
 
 def _entries(folder: str) -> list[_Entry]:
     matches = [NAME.fullmatch(name) for name in storage.names(folder)]
-    return [_Entry(int(match[1]), float(match[2]), match[0]) for match in matches if match]
+    return [_Entry(int(match[1]), float(match[2]), bool(match[3]), match[0]) for match in matches if match]
 
 
 def _best(folder: str) -> _Entry:
-    return min(_entries(folder), key=lambda entry: (entry.loss, -entry.evaluation))
+    return min(_entries(folder), key=lambda entry: (not entry.is_last, entry.loss, -entry.evaluation))

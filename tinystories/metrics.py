@@ -25,11 +25,12 @@ class Metrics:
     val_loss_se: float
     """Standard error of val_loss over stories, see `evaluate`; infinite if there is but one. [nat/token]"""
     sample_loss: float
-    """Mean loss over the sample, at the last evaluation too: what a trial's evaluations are compared by. [nat/token]"""
+    """Mean loss over the sample, at the last evaluation too: what unfinished trials are compared by. [nat/token]"""
     val_bpb: float
     """val_loss per byte of validation text; comparable across tokenizers. [bit/byte]"""
     best_val_loss: float
-    """val_loss of the trial's evaluation with the lowest sample_loss so far. [nat/token]"""
+    """What the trial is ranked by: val_loss at its last evaluation, over all stories; before it, where trials compare
+    on the sample alone, the lowest sample_loss so far. Never the one and the other at once. [nat/token]"""
     learning_rate: float
     """Rate of the last update, before scaling by width."""
     tokens_per_second: float

@@ -6,6 +6,8 @@ import os
 import re
 import sys
 from collections.abc import Callable
+from importlib.machinery import PathFinder
+from pathlib import Path
 from typing import Any, TextIO
 
 from rich.console import Console
@@ -57,6 +59,19 @@ def refuse(error: Exception) -> int:
     """Print an error as one line; returns the exit status that goes with it."""
     print(f"error: {one_line(error)}", file=sys.stderr)
     return WRONG_INPUT
+
+
+def require_own_package(folder: Path) -> None:
+    """End a command, whose file is in a package, where Python's path leads to another package of that name first.
+
+    Raises:
+        SystemExit: it does; printed as one line.
+    """
+    found = PathFinder.find_spec(folder.name, sys.path[1:])
+    if found and found.origin and not Path(found.origin).parent.samefile(folder):
+        raise SystemExit(
+            refuse(ValueError(f"{found.origin} is another package named {folder.name}, found before this one"))
+        )
 
 
 def one_line(text: object) -> str:

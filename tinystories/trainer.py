@@ -166,12 +166,14 @@ class Trainer:
         train_loss = self._train_until(evaluation)
         trained, started = self._seconds - first_second, time.perf_counter()
         sampled = found = DIVERGED_EVALUATION
+        last = evaluation == self.config.evaluations
         if not self._losses.is_divergence(train_loss):
             sampled = found = self._evaluate(self._sample)
-            if evaluation == self.config.evaluations and len(self._sample) < len(self.dataset.valid):
+            if last and len(self._sample) < len(self.dataset.valid):
                 found = self._evaluate(self.dataset.valid)
         self._seconds += time.perf_counter() - started
-        best = before.best_val_loss if before else math.inf  # a loss on the sample, as only the last is on all stories
+        earlier = before.best_val_loss if before else math.inf  # on the sample, as only the last is on all stories
+        diverged = self._losses.is_divergence(found.loss)
         return Metrics(
             evaluation=evaluation,
             step=self.step,
@@ -183,10 +185,10 @@ class Trainer:
             val_loss_se=found.se,
             sample_loss=sampled.loss,
             val_bpb=found.bpb,
-            best_val_loss=found.loss if sampled.loss <= best else best,
+            best_val_loss=found.loss if last and not diverged else min(earlier, sampled.loss),
             learning_rate=self._rate,
             tokens_per_second=(self.step - first_step) * self.config.tokens_per_step / trained,
-            diverged=self._losses.is_divergence(found.loss),
+            diverged=diverged,
         )
 
     def _evaluate(self, text_N: Text) -> Evaluation:

@@ -255,5 +255,5 @@ class RecordedCurve:
         if values is None:
             self._table.late += evaluation in self._spec.rungs[:1]
             return None
-        loss = values.pop("loss")
-        return metrics_of(loss, evaluation=evaluation, before=before, metric=self._spec.metric, **values)
+        loss, last = values.pop("loss"), evaluation == self._spec.evaluations
+        return metrics_of(loss, evaluation=evaluation, before=before, last=last, metric=self._spec.metric, **values)

@@ -93,10 +93,12 @@ class Machine:
         heapq.heappush(self._due, (due, trial_id, evaluation + 1))
 
     def _report(self, trial_id: str, evaluation: int) -> Verdict:
-        """Report an evaluation, if there is one, and end the trial where its curve does."""
+        """Report an evaluation, if there is one, and end the trial where its curve does, or its budget."""
         before = self._sweep.trials[trial_id].metrics
         try:
             metrics = self._curves[trial_id].metrics(evaluation, before)
+            if metrics is None and evaluation >= self._sweep.spec.evaluations:
+                raise EOFError(f"nothing is known of its last evaluation, number {evaluation}")
         except EOFError as error:
             self._sweep.cut_short(trial_id, str(error))
             return Verdict.STOP
@@ -108,6 +110,7 @@ def metrics_of(
     *,
     evaluation: int,
     before: Metrics | None,
+    last: bool = False,
     metric: str = "val_loss",
     tokens: float = 0.0,
     flops: float = math.nan,
@@ -118,7 +121,9 @@ def metrics_of(
     Args:
         loss: of the metric; one that is not finite says that the trial diverged.
         before: the evaluation before, if there was one.
+        last: whether the trial's budget is spent, so that it is ranked by this evaluation.
     """
+    earlier = before.best_val_loss if before else math.inf
     return Metrics(
         evaluation=evaluation,
         step=0,
@@ -130,7 +135,7 @@ def metrics_of(
         val_loss_se=math.nan,
         sample_loss=loss,
         val_bpb=loss if metric == "val_bpb" else math.nan,
-        best_val_loss=min(before.best_val_loss if before else math.inf, loss),
+        best_val_loss=loss if last and math.isfinite(loss) else min(earlier, loss),
         learning_rate=math.nan,
         tokens_per_second=math.nan,
         diverged=not math.isfinite(loss),

@@ -18,6 +18,9 @@ class Rule(Protocol):
     def drop(self, trial_id: str) -> None:
         """Forget a trial that failed or diverged: it is promoted no more, and another one moves up."""
 
+    def forget(self, trial_id: str) -> None:
+        """Take a trial for one that never was, as it is not asked for any more."""
+
     def verdict(self, trial: Trial) -> Verdict:
         """What follows from a trial's last evaluation, which was recorded; its loss is finite."""
 
@@ -83,6 +86,11 @@ class SuccessiveHalving:
     def drop(self, trial_id: str) -> None:
         """Nothing: this rule promotes nobody."""
 
+    def forget(self, trial_id: str) -> None:
+        """See `Rule`."""
+        for ranking in self._rankings.values():
+            ranking.remove(trial_id)
+
     def verdict(self, trial: Trial) -> Verdict:
         """See `Rule`."""
         ranking = self._rankings.get(trial.evaluation)
@@ -131,6 +139,12 @@ class PromotionHalving:
         """See `Rule`; it still counts among those that reached its rungs."""
         for paused in self._paused.values():
             paused.remove(trial_id)
+
+    def forget(self, trial_id: str) -> None:
+        """See `Rule`."""
+        self.drop(trial_id)
+        for ranking in self._rankings.values():
+            ranking.remove(trial_id)
 
     def verdict(self, trial: Trial) -> Verdict:
         """See `Rule`."""

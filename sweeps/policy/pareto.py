@@ -41,6 +41,11 @@ class ParetoHalving:
     def drop(self, trial_id: str) -> None:
         """Nothing: this rule promotes nobody."""
 
+    def forget(self, trial_id: str) -> None:
+        """See `halving.Rule`."""
+        for losses in self._losses.values():
+            losses.pop(trial_id, None)
+
     def verdict(self, trial: Trial) -> Verdict:
         """See `halving.Rule`."""
         if trial.evaluation not in self._losses:

@@ -1,7 +1,7 @@
 """What is tried next, and who continues. Pure: no files, clock, Ray, W&B or console.
 
 A policy is told every event of its sweep in order (`apply`), live or read from a journal, and its answers depend on
-nothing else. So a sweep that resumes decides as if it had never been interrupted.
+these and on what is left of the limits alone. So a sweep that resumes decides as if it had never been interrupted.
 """
 
 from typing import Literal
@@ -84,7 +84,8 @@ class Policy:
         if not self._all_begun:
             return "searching"
         if not self._is_closed:
-            return "promoting" if self._unfinished_search or self._search.promotable else "closing"
+            unfinished = len(self._unfinished_search) > len(self.surplus)
+            return "promoting" if unfinished or self._search.promotable else "closing"
         return "confirming" if confirmation.wanted(self._spec, self._trials) else "over"
 
     @property

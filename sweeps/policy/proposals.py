@@ -80,7 +80,8 @@ class Proposals:
         Args:
             state: abandoned: as if its configuration had never been proposed, but for what a sampler of Optuna has
                 learnt from it. The surrogate takes a failure for a bad end, so that its region is left alone at first.
-            values: the objectives of a completed trial.
+            values: the objectives of a completed trial, its loss in the unit of those reported [nat/token]. The study
+                alone is told of them: the surrogate keeps to the losses reported, which are all on one text.
         """
         self._changed()
         if self._study:
@@ -88,9 +89,7 @@ class Proposals:
         if state == "abandoned":
             self._forget(trial_id)
             return
-        if state == "completed" and values:
-            self._surrogate.report(trial_id, self._spec.evaluations, values[0])
-        elif state in ("diverged", "failed"):
+        if state in ("diverged", "failed"):
             self._surrogate.report(trial_id, self._spec.evaluations, math.inf)
         self._surrogate.end(trial_id)
         self._failures.end(trial_id, failed=state == "failed")

@@ -18,15 +18,10 @@ from optuna.study import StudyDirection
 from sweeps.policy.parameters import Numbers
 from sweeps.spec.schema import Spec
 from sweeps.spec.space import Suggester
+from sweeps.trials import DIVERGED_LOSS
 
 OWN = ("bayes", "random", "grid")
 """Methods of this project, which need no study."""
-WORST = 100.0
-"""What Optuna is told of a trial that diverged. [nat/token]
-
-Finite, because a NaN leaves an Optuna trial RUNNING for ever; far above ln(65,536) = 11.1, the loss of guessing evenly
-among as many tokens as a uint16 file can hold, so that no honest trial ranks behind it.
-"""
 STARTUP = 10
 """Trials that TPE draws evenly before it follows results: Optuna's default, but for any number of workers."""
 
@@ -44,7 +39,7 @@ class Sampler:
     """The most that it can follow."""
     pruned: bool = True
     """Whether it can do with trials that stop early."""
-    worst: float = WORST
+    worst: float = DIVERGED_LOSS
     """What it is told of a trial that diverged."""
     startup: int = 0
     """Trials that are drawn evenly before it is asked."""

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from sweeps.policy.halving import Ranking
 from sweeps.policy.verdicts import Verdict
+from sweeps.spec.stopping import quotas
 from sweeps.trials import Trial
 
 RECENT = 300
@@ -35,11 +36,6 @@ class Stretch:
     rung: int
     end: int
     quota: int
-
-
-def quotas(rungs: int, *, finalists: int, eta: int) -> list[int]:
-    """How many trials are promoted from each rung of a screening."""
-    return [finalists * eta**rest for rest in reversed(range(rungs))]
 
 
 class Screening:
@@ -94,6 +90,10 @@ class Screening:
         self._forecasts.clear()
         for ranking in self._rankings.values():
             ranking.remove(trial_id)
+
+    def forget(self, trial_id: str) -> None:
+        """See `halving.Rule`."""
+        self.drop(trial_id)
 
     def verdict(self, trial: Trial) -> Verdict:
         """See `halving.Rule`."""

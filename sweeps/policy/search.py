@@ -92,8 +92,11 @@ class Search:
     def _end(self, trial: Trial, event: TrialEvent) -> None:
         if isinstance(event, Failed | Diverged | Stopped):
             self._rule.drop(trial.trial_id)
+        if isinstance(event, Abandoned):
+            self._rule.forget(trial.trial_id)
         second = [self.second[trial.trial_id]] if self._spec.pareto else []
-        values = [getattr(trial.metrics, self._spec.metric), *second] if isinstance(event, Completed) else None
+        # In the unit of what was reported before, whatever the metric: val_bpb is val_loss times a constant.
+        values = [trial.metrics.val_loss, *second] if isinstance(event, Completed) and trial.metrics else None
         self._proposals.end(trial.trial_id, ENDS[type(event)], values)
 
     def verdict(self, trial: Trial) -> Verdict:

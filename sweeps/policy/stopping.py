@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from sweeps.policy.halving import PromotionHalving, Rule, SuccessiveHalving
 from sweeps.policy.pareto import ParetoHalving
-from sweeps.policy.screening import Forecaster, Screening, quotas
+from sweeps.policy.screening import Forecaster, Screening
 from sweeps.spec.schema import Spec
+from sweeps.spec.stopping import quotas
 
 
 def make_rule(spec: Spec, *, forecaster: Forecaster, second: Mapping[str, float]) -> Rule:

@@ -41,6 +41,11 @@ class Checkpoints:
         """Where a trial's checkpoints are."""
         return f"{self.location}/{trial_id}"
 
+    def clear(self, trial_id: str) -> None:
+        """Delete what a journal that is lost has left under the name of a new trial."""
+        if self.location:
+            storage.delete(self.folder(trial_id))
+
     def resume(self, trial: Trial) -> None:
         """A trial is trained further: its checkpoints are its worker's."""
         self._kept.pop(trial.trial_id, None)

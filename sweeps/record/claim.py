@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -108,10 +108,13 @@ def claim(folder: RunFolder, raw: Mapping[str, Any], data: Data, location: str |
 @contextmanager
 def removed_on_error(root: Path) -> Iterator[None]:
     """Leave no folder behind that only a failed start has made."""
-    made = [folder for folder in (root, root.parent) if not folder.exists()]
+    is_new, parent_is_new = not root.exists(), not root.parent.exists()
     try:
         yield
     except BaseException:
-        for folder in made:
-            shutil.rmtree(folder, ignore_errors=True)
+        if is_new:
+            shutil.rmtree(root, ignore_errors=True)
+        if parent_is_new:
+            with suppress(OSError):  # another sweep may have begun there meanwhile
+                root.parent.rmdir()
         raise

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from sweeps.spec.schema import Spec
+from sweeps.spec.stopping import quotas
 from tinystories import storage
 
 
@@ -55,7 +56,7 @@ def _continuing(spec: Spec) -> list[str]:
     if stopping is None:
         return []
     if stopping.type == "screen":
-        quotas = [stopping.finalists * stopping.eta**rest for rest in reversed(range(len(spec.rungs)))]
-        return [f"best {quota} promoted" for quota in quotas]
+        promoted = quotas(len(spec.rungs), finalists=stopping.finalists, eta=stopping.eta)
+        return [f"best {quota} promoted" for quota in promoted]
     verb = "promoted" if stopping.variant == "promotion" else "continue"
     return [f"best 1/{stopping.eta} {verb}"] * len(spec.rungs)

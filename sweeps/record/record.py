@@ -22,8 +22,8 @@ class Record:
         self._journal = Journal(folder.journal if folder else None)
         self._follow = follow
         self._views: list[View] = []
-        self.last: Event | None = None
-        """The last event."""
+        self.last: TrialEvent | None = None
+        """The last event of a trial."""
 
     def open(self) -> None:
         """Take in what earlier runs wrote; trials that they left running are interrupted.
@@ -62,7 +62,8 @@ class Record:
     def _take_in(self, event: Event) -> None:
         self.trials.apply(event)
         self._follow(event)
-        self.last = event
+        if isinstance(event, TrialEvent):
+            self.last = event
 
     def flush(self) -> None:
         """Let the views write what is due."""

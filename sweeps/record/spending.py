@@ -29,6 +29,8 @@ class Meter:
         self.limits = limits
         self.gpu_share = 1.0
         """GPUs that a trial holds; on CPUs 1, a slot."""
+        self.runs = False
+        """Whether a trial may have begun, so that there is something to write down."""
         self._clock = clock
         self._earlier = earlier or Spent(at=0.0, seconds=0.0, gpu_seconds=0.0)
         self._started = clock()
@@ -39,10 +41,12 @@ class Meter:
     def start(self, gpu_share: float) -> None:
         """The first trial may begin: the time counts from here, and each trial holds this share of a GPU."""
         self.gpu_share = gpu_share
+        self.runs = True
         self._started = self._clock()
 
     def begin(self, trial_id: str) -> None:
         """A trial takes its slot."""
+        self.runs = True
         self._held[trial_id] = self._clock()
 
     def end(self, trial_id: str) -> None:

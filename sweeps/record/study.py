@@ -23,12 +23,12 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from sweeps.events import Closed, Event, RunOpened, Spent
+from sweeps.events import Closed, Event, RunClosed, RunOpened, Spent
 from sweeps.record.rows import Rows
 from sweeps.record.study_url import study_url
 from sweeps.spec.parameters import Choice, Range
 from sweeps.spec.schema import Spec
-from sweeps.trials import State, Trial, Trials
+from sweeps.trials import DIVERGED_LOSS, State, Trial, Trials
 
 logger = logging.getLogger(__name__)
 NAME = "sweep"
@@ -37,12 +37,6 @@ FLUSH_SECONDS = 5.0
 """Time after which a change stands in the file. [s]"""
 CLOSE_SECONDS = 60.0
 """Longest that closing waits for the file. [s]"""
-DIVERGED_LOSS = 100.0
-"""What Optuna is told of a trial that diverged. [nat/token]
-
-Finite, because Optuna takes no NaN; far above ln(65,536) = 11.1, the loss of guessing evenly among as many tokens as a
-uint16 file can hold, so that no honest trial ranks behind it.
-"""
 STATES: dict[State, TrialState] = {
     "running": TrialState.RUNNING,
     "interrupted": TrialState.RUNNING,
@@ -85,7 +79,7 @@ class StudyView:
         """See `views.View`."""
         if isinstance(event, Closed):
             self._changed |= dict.fromkeys(name for name, one in self._trials.items() if one.state == "paused")
-        elif trial is not None and not isinstance(event, RunOpened | Spent):
+        elif trial is not None and not isinstance(event, RunOpened | RunClosed | Spent):
             self._changed[trial.trial_id] = None
 
     def flush(self) -> None:

@@ -11,9 +11,9 @@
 | parameters, non_embedding_parameters | sizes in closed form |
 | tokens, flops, seconds | spent on training; seconds over all resumes |
 | gpu_hours | these seconds times the share of a GPU, or one slot on CPUs, that the trial held |
-| val_loss, val_bpb | at the last evaluation [nat/token], [bit/byte] |
-| best_val_loss | lowest of the trial [nat/token] |
-| checkpoint | file of the best evaluation, relative to the run folder unless a URI; empty: not kept |
+| val_loss, val_bpb | at the last evaluation, of a completed trial over all validation stories, else over the sample [nat/token], [bit/byte] |
+| best_val_loss | what trials of one status are ranked by: of a completed one val_loss, else its lowest over the sample [nat/token] |
+| checkpoint | file of that evaluation, relative to the run folder unless a URI; empty: not kept |
 | error | one line: why a trial failed |
 | all others | what else was searched, under its name in the sweep's file |
 
@@ -75,7 +75,8 @@ class Result:
 
     @property
     def rank(self) -> tuple[bool, float]:
-        """Smaller is better: full trials before stopped ones, as losses at unequal budgets do not compare."""
+        """Smaller is better: full trials before stopped ones, as losses at unequal budgets or on unequal text do not
+        compare."""
         return self.status != "completed", self.best_val_loss
 
     @property
@@ -94,7 +95,7 @@ CURVE_COLUMNS = ("trial_id", *field_names(Metrics))
 
 
 def mean_loss(results: Sequence[Result]) -> float:
-    """Mean of the best losses of one configuration's trials; infinite if one of them did not run to its end."""
+    """Mean of the final losses of one configuration's trials; infinite if one of them did not run to its end."""
     if any(result.status != "completed" for result in results):
         return math.inf
     return fmean(result.best_val_loss for result in results)

@@ -76,10 +76,6 @@ class Tracker:
         """How runs are written now; auto until the key has been looked up."""
         return self._client.mode
 
-    @mode.setter
-    def mode(self, mode: Mode) -> None:
-        self._client.mode = mode
-
     @property
     def problem(self) -> str | None:
         """The first thing that went wrong, in one line."""
@@ -114,27 +110,34 @@ class Tracker:
         """
         self._put(self._runs.restore, trial_id, dict(config), list(evaluations), status, dict(summary or {}))
 
-    def start(self, trial_id: str, config: Mapping[str, Any], resumed: bool) -> None:
-        """Open the trial's run, or resume the one that an earlier process left.
+    def start(
+        self, trial_id: str, config: Mapping[str, Any], resumed: bool, evaluations: Sequence[Metrics] = ()
+    ) -> None:
+        """Open the trial's run, or resume the one that was opened before, by this process or an earlier one.
 
         Args:
             config: shown as the run's config.
-            resumed: whether rows of this trial were logged before; if not, its run starts anew.
+            resumed: whether it was opened before; if not, its run starts anew.
+            evaluations: the trial's first ones; those that a resumed run lacks are logged.
         """
-        self._put(self._runs.start, trial_id, dict(config), resumed)
+        self._put(self._runs.start, trial_id, dict(config), resumed, list(evaluations))
 
     def log(self, trial_id: str, metrics: Metrics) -> None:
         """Add one row; skips an evaluation that was logged before, and values that are not finite."""
         self._put(self._runs.log, trial_id, metrics)
 
     def end(self, trial_id: str, status: str, summary: Mapping[str, Any]) -> None:
-        """Close the trial's run.
+        """Close the trial's run; once W&B has all of it, `closed` says so.
 
         Args:
             status: as in results.csv; becomes the run's tag. Completed and stopped runs exit with 0, others with 1.
             summary: added to the run's summary.
         """
         self._put(self._runs.end, trial_id, status, dict(summary))
+
+    def closed(self) -> list[str]:
+        """The trials whose runs W&B has ended since the last call, one entry for every `end`."""
+        return self._runs.closed()
 
     def close(self, timeout: float = CLOSE_TIMEOUT) -> None:
         """Mark the runs that are still open as interrupted, and let W&B finish within `timeout`. [s]"""

@@ -1,6 +1,7 @@
 """The open W&B runs of a sweep's trials: what is written into them, and how they end."""
 
 import math
+import queue
 import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +16,7 @@ LONGEST_ID = 128
 
 
 class TrialRuns:
-    """One run a trial. All methods but `run_id` wait for W&B and raise what it raises.
+    """One run a trial. All methods but `run_id` and `closed` wait for W&B and raise what it raises.
 
     Args:
         client: opens the runs.
@@ -29,17 +30,27 @@ class TrialRuns:
         self._token = token
         self._open: dict[str, Any] = {}
         self._logged: dict[str, int] = {}
-        """Each trial's last evaluation that was logged."""
+        """The last evaluation that each open run has."""
+        self._closed: queue.SimpleQueue[str] = queue.SimpleQueue()
 
     def run_id(self, trial_id: str) -> str:
         r"""The name of a trial's run, as W&B takes it: its addresses allow no /, \, #, ?, % or :."""
         text = f"{self._sweep}-{self._token}-{trial_id}"
         return re.sub(r"[^A-Za-z0-9_.-]+", "-", text)[-LONGEST_ID:]
 
-    def start(self, trial_id: str, config: dict[str, Any], resumed: bool) -> None:
-        """Open a run, unless it is open; see `Tracker.start`."""
+    def closed(self) -> list[str]:
+        """See `Tracker.closed`; for any thread."""
+        return [self._closed.get() for _ in range(self._closed.qsize())]
+
+    def start(self, trial_id: str, config: dict[str, Any], resumed: bool, evaluations: Sequence[Metrics] = ()) -> None:
+        """Open a run, unless it is open, and log what it lacks; see `Tracker.start`."""
         if trial_id not in self._open:
-            self._open[trial_id] = self._client.open_run(self.run_id(trial_id), trial_id, config, resumed)
+            run = self._client.open_run(self.run_id(trial_id), trial_id, config, resumed)
+            self._open[trial_id] = run
+            held = evaluations[: run.starting_step]  # W&B counts rows in steps, and every evaluation is one
+            self._logged[trial_id] = held[-1].evaluation if held else 0
+        for metrics in evaluations:
+            self.log(trial_id, metrics)
 
     def restore(
         self,
@@ -51,11 +62,9 @@ class TrialRuns:
     ) -> None:
         """Write a run again, if runs are kept offline; see `Tracker.restore`."""
         if self._client.mode == "offline":
-            self.start(trial_id, config, resumed=False)
-            for metrics in evaluations:
-                self.log(trial_id, metrics)
+            self.start(trial_id, config, False, evaluations)
             if status is not None:
-                self.end(trial_id, status, summary)
+                self._finish(trial_id, status, summary)
 
     def log(self, trial_id: str, metrics: Metrics) -> None:
         """Add one row, unless it was added before.
@@ -63,8 +72,9 @@ class TrialRuns:
         Raises:
             LookupError: the trial has no open run.
         """
-        if metrics.evaluation > self._logged.get(trial_id, 0):
-            self._run(trial_id).log(_finite(asdict(metrics)))
+        run = self._run(trial_id)
+        if metrics.evaluation > self._logged[trial_id]:
+            run.log(_finite(asdict(metrics)))
             self._logged[trial_id] = metrics.evaluation
 
     def end(self, trial_id: str, status: str, summary: Mapping[str, Any]) -> None:
@@ -73,6 +83,11 @@ class TrialRuns:
         Raises:
             LookupError: the trial has no open run.
         """
+        if self._finish(trial_id, status, summary):
+            self._closed.put(trial_id)
+
+    def _finish(self, trial_id: str, status: str, summary: Mapping[str, Any]) -> bool:
+        """Close a run; returns whether W&B has all of it."""
         run = self._run(trial_id)
         del self._open[trial_id]
         _mark(run, status, summary)
@@ -80,6 +95,8 @@ class TrialRuns:
             run.finish(exit_code=0 if status in ("completed", "stopped") else 1)
         except TimeoutError as error:
             self._client.go_offline(error)
+            return False
+        return True
 
     def interrupt_open(self) -> None:
         """End the open runs as interrupted, all at once, as each may wait for a dead server; errors are reported."""

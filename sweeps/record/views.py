@@ -18,6 +18,7 @@ from sweeps.events import (
     Interrupted,
     Promoted,
     Proposed,
+    RunClosed,
     RunOpened,
     Spent,
 )
@@ -65,7 +66,7 @@ class ResultsView:
 
     def apply(self, event: Event, trial: Trial | None) -> None:
         """See `View`."""
-        if trial is None or isinstance(event, Proposed | Began | Evaluated | Interrupted | RunOpened):
+        if trial is None or isinstance(event, Proposed | Began | Evaluated | Interrupted | RunOpened | RunClosed):
             return
         if isinstance(event, Promoted | CheckpointDeleted) or trial.trial_id in self._listed:
             self._is_stale = True

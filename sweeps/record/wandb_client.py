@@ -90,7 +90,11 @@ class Client:
             self.mode = "online" if logged_in else "offline"
 
     def open_run(self, run_id: str, trial_id: str, config: dict[str, Any], resumed: bool) -> Any:
-        """A new run, or one that an earlier process left; on this disk if it cannot be had online."""
+        """A new run, or a resumed one; on this disk if it cannot be had online.
+
+        On this disk a resumed run is written anew from its first row, as nobody knows which rows are whole there or
+        have been uploaded since. `wandb sync` writes them over earlier ones, where it would add a resumed run's.
+        """
         try:
             return self._init(run_id, trial_id, config, resumed)
         except Exception as error:
@@ -133,7 +137,7 @@ class Client:
             tags=["running"],
             config=config,
             mode=self.mode,
-            resume="allow" if resumed else None,
+            resume="allow" if resumed and self.mode == "online" else None,
             reinit="create_new",
             settings=self._settings(),
         )

@@ -22,7 +22,7 @@ class Confirmed:
 
     @property
     def losses(self) -> list[float]:
-        """Best loss of each seed that ran to its end. [nat/token]"""
+        """Final loss of each seed that ran to its end. [nat/token]"""
         return [result.best_val_loss for result in self.results if result.status == "completed"]
 
     @property

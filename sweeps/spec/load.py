@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from sweeps.spec import checks, document, wandb_form
 from sweeps.spec.distributions import searched
 from sweeps.spec.fields import mapping, one_line, unknown_key
+from sweeps.spec.parameters import Choice, Range
 from sweeps.spec.recipe import SEARCHABLE, SHAPE, Assignment, Value, kind, typed
 from sweeps.spec.schema import Spec
 from sweeps.spec.space import Limits, Space
@@ -111,12 +112,14 @@ def _spec(file: SweepFile, notes: list[str]) -> Spec:
     recipe = {"seed": file.seed, **{name: value for name, value in fixed.items() if name not in SHAPE}}
     stand_in = _checked_trial({**recipe, "depth": 1, "width": 1, "heads": 1, "axis": axis, "budget": budget})
     order = [name for name in SEARCHABLE if name in entries]
+    method = file.method or ("tpe" if file.pareto else "bayes")
     parameters = {name: searched(name, entries[name], _acceptor(name, stand_in)) for name in order}
+    if method != "grid":  # which alone walks lists in their order: elsewhere equal lists give equal draws
+        parameters = {name: _ascending(parameter) for name, parameter in parameters.items()}
     shape = {name: _shape_value(name, fixed[name]) for name in SHAPE if name in fixed}
     space = Space(parameters=parameters, fixed=shape, limits=_limits(file.limits, axis))
     settings = {entry.name: getattr(file, entry.name) for entry in fields(Settings)}
     settings["early_terminate"] = _stopping(file.early_terminate)
-    method = file.method or ("tpe" if file.pareto else "bayes")
     assert file.name is not None
     return Spec(
         **settings,
@@ -130,6 +133,10 @@ def _spec(file: SweepFile, notes: list[str]) -> Spec:
         replay=_columns(file.replay.columns),
         notes=tuple(notes),
     )
+
+
+def _ascending(parameter: Choice | Range) -> Choice | Range:
+    return parameter.ascending if isinstance(parameter, Choice) else parameter
 
 
 def _given(model: Any) -> dict[str, Any]:

@@ -88,6 +88,13 @@ class Choice:
         return value in self.values
 
     @property
+    def ascending(self) -> "Choice":
+        """The same values from the smallest on, texts by the alphabet."""
+        order = sorted(range(len(self.values)), key=lambda place: _rank(self.values[place]))
+        weights = self.weights and tuple(self.weights[place] for place in order)
+        return Choice(values=tuple(self.values[place] for place in order), weights=weights)
+
+    @property
     def lowest(self) -> Value:
         """The smallest value; of texts, the first."""
         return min(self.values, key=float) if self.numeric else self.values[0]
@@ -110,6 +117,10 @@ class Choice:
         """As people say it."""
         values = ", ".join(map(str, self.values))
         return values + (f" with probabilities {', '.join(map(str, self.weights))}" if self.weights else "")
+
+
+def _rank(value: Value) -> tuple[float, str]:
+    return (math.inf, value) if isinstance(value, str) else (float(value), "")
 
 
 @dataclass(frozen=True, kw_only=True)

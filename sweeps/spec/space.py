@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass as checked
@@ -17,8 +17,6 @@ from sweeps.spec.parameters import Choice, Range
 from sweeps.spec.recipe import SHAPE, Assignment, Value
 from tinystories.config import ModelConfig, field_names
 
-Method = Literal["bayes", "tpe", "random"]
-"""How configurations are proposed: by a model of all learning curves, by Optuna's TPE, or evenly."""
 DRAWS = 100
 """Invalid draws after which a valid shape is drawn from their list."""
 SIZED = tuple(name for name in field_names(ModelConfig) if name not in (*SHAPE, "vocab_size"))

@@ -78,6 +78,11 @@ class Stopping:
         return rungs
 
 
+def quotas(rungs: int, *, finalists: int, eta: int) -> list[int]:
+    """How many trials are promoted from each rung of a screening."""
+    return [finalists * eta**rest for rest in reversed(range(rungs))]
+
+
 def own_keys(raw: Any) -> Any:
     """Refuse keys that belong to another rule.
 

@@ -14,7 +14,7 @@ from pydantic.dataclasses import dataclass
 
 from sweeps.spec.fields import CHECKED, Number, Plain, Whole
 from sweeps.spec.recipe import EVALUATION, SEARCHABLE, SHAPE, descriptions, kind, typed
-from sweeps.spec.space import Limits, Method
+from sweeps.spec.space import Limits
 from sweeps.spec.stopping import Stopping, own_keys
 from tinystories.config import AXES, TrialConfig
 
@@ -23,8 +23,8 @@ Objective = Literal["parameters", "flops"]
 METRICS = ("val_loss", "val_bpb")
 SAMPLERS = ("tpe", "gp", "cmaes", "qmc", "nsga2", "nsga3")
 """Samplers of Optuna that have a name here."""
-METHODS = (*dict.fromkeys((*get_args(Method), "grid", *SAMPLERS)),)
-"""How configurations are proposed."""
+METHODS = ("bayes", "random", "grid", *SAMPLERS)
+"""How configurations are proposed: by a model of learning curves, evenly, all in order, or by a sampler of Optuna."""
 SAMPLER_CLASS = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 """A sampler's class, written module:Class."""
 MOST_PER_GPU = 100
@@ -186,7 +186,7 @@ class Parameter(BaseModel):
     value: bool | int | float | str | None = None
     """The only value; the parameter is then not searched but fixed, as under `trial`."""
     values: list[bool | int | float | str] | None = None
-    """A list of values."""
+    """A list of values, whose order counts with method grid alone."""
     probabilities: list[Plain] | None = None
     """How likely each of the values is drawn by method random; by default all alike."""
     min: Plain | None = None

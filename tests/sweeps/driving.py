@@ -61,7 +61,7 @@ def disabled(folder: RunFolder) -> Tracker:
 def metrics(evaluation: int, loss: float, **changes: Any) -> Metrics:
     """An evaluation a second."""
     told: dict[str, Any] = {"tokens": 1000 * evaluation, "flops": 1e9 * evaluation, "seconds": float(evaluation)}
-    losses = dict.fromkeys(("val_loss", "sample_loss", "best_val_loss"), loss)
+    losses = {"val_loss": loss, "sample_loss": loss, "best_val_loss": loss}
     return replace(METRICS, evaluation=evaluation, **losses | told | changes)
 
 

@@ -19,13 +19,15 @@ import transformers
 import yaml
 
 from sweeps import export
-from sweeps.events import Completed, Evaluated, Proposed, Stopped, from_line, to_line
+from sweeps.events import Completed, Evaluated, Paused, Promoted, Proposed, Stopped, from_line, to_line
 from sweeps.record.folder import RunFolder
 from sweeps.record.journal import Journal, read
 from tinystories import checkpoint
+from tinystories import trainer as trainer_module
 from tinystories.config import TrialConfig
 from tinystories.data.dataset import Dataset
 from tinystories.device import precision
+from tinystories.evaluate import Evaluation
 from tinystories.trainer import Trainer
 
 from .examples import minimal
@@ -165,6 +167,52 @@ def test_a_stopped_trial_is_held_to_the_loss_on_its_sample(tmp_path: Path, datas
 
     assert abs(loss - row.best_val_loss) > export.TOLERANCE  # of the whole file, which the trial has not read
     assert transformers_loss(tmp_path / "best", dataset, context=32) == pytest.approx(loss, abs=1e-3)
+
+
+def test_a_finished_trial_is_exported_and_held_to_the_whole_file_though_it_was_better_before(
+    tmp_path: Path, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Made to read an easier sample at its first evaluation."""
+    measured = trainer_module.evaluate
+    calls = itertools.count()
+
+    def easier_at_first(*arguments: Any, **options: Any) -> Evaluation:
+        found = measured(*arguments, **options)
+        return replace(found, loss=1.0) if next(calls) == 0 else found
+
+    monkeypatch.setattr(trainer_module, "evaluate", easier_at_first)
+    run = make_run(tmp_path / "run", dataset, evaluation_tokens=2000)
+    loss, row = export.export(run, tmp_path / "best")
+
+    assert row.checkpoint.endswith("-last.pt")
+    assert loss == pytest.approx(row.best_val_loss, abs=1e-3)
+    assert transformers_loss(tmp_path / "best", dataset, context=32) == pytest.approx(loss, abs=1e-3)
+
+
+def test_a_finalist_whose_end_was_not_written_down_ranks_by_the_text_of_its_checkpoint(
+    run: Path, tmp_path: Path
+) -> None:
+    """Killed after its last checkpoint, it still has the row of the rung where it had paused."""
+    folder = run / "checkpoints/0000"
+    metrics = evaluated(run).metrics
+    change(run, Evaluated, metrics=replace(metrics, evaluation=1, tokens=1), checkpoint="checkpoints/0000/gone.pt")
+    journal = run / "journal.jsonl"
+    journal.write_text("".join(journal.read_text(encoding="utf-8").splitlines(keepends=True)[:-1]), encoding="utf-8")
+    Journal(journal).append(
+        Paused(trial_id="0000", at=1.0),
+        Promoted(trial_id="0000", at=2.0),
+        Proposed(trial_id="0001", at=2.0, assignment={"depth": 1, "width": 16, "heads": 1}),
+        Evaluated(
+            trial_id="0001",
+            at=3.0,
+            metrics=replace(metrics, evaluation=1, best_val_loss=metrics.best_val_loss - 1),
+            checkpoint=f"checkpoints/0000/{next(folder.glob('*-last.pt')).name}",
+        ),
+        Stopped(trial_id="0001", at=3.0),
+    )
+
+    row = export.export(run, tmp_path / "best")[1]
+    assert (row.trial_id, row.status, row.best_val_loss) == ("0000", "completed", metrics.best_val_loss)
 
 
 def test_another_loss_than_it_measures_is_refused(

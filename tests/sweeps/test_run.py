@@ -340,9 +340,6 @@ def test_a_kill_after_the_last_evaluation_is_made_good_without_ray(here: Path) -
         assert [row.status for row in read_results(folder.results)] == ["completed"]
         for view in views:
             view.unlink()
-    settled = folder.journal.read_bytes()
-    assert run.main([str(here / "settled.yaml")]) == 0
-    assert folder.journal.read_bytes() == settled, "nothing happens to a finished sweep, and it takes no time"
 
 
 def test_a_dry_run_loads_neither_ray_nor_torch_and_leaves_nothing(here: Path) -> None:

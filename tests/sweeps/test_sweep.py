@@ -9,7 +9,7 @@ import pytest
 
 from sweeps.events import Evaluated, Interrupted, Proposed
 from sweeps.limits import Limits
-from sweeps.machines.simulated import Clock
+from sweeps.machines.simulated import Clock, Machine
 from sweeps.policy.verdicts import Done, Resume, Verdict, Wait
 from sweeps.record.folder import RunFolder
 from sweeps.record.journal import read
@@ -167,8 +167,10 @@ def test_the_same_configuration_is_not_proposed_twice_by_two_drivers(tmp_path: P
 def test_time_already_run_counts_and_time_in_between_does_not(tmp_path: Path) -> None:
     clock = Clock()
     sweep = open_sweep(tmp_path, clock=clock)
+    sweep.take_slots(1, gpu_share=1.0)
     clock.now += 3599
     sweep.close()
+    open_sweep(tmp_path, clock=clock).close()  # nothing runs, and nothing is spent
     clock.now += 1e6
 
     assert not open_sweep(tmp_path, Limits(hours=1.01), clock=clock).meter.used_up
@@ -471,6 +473,8 @@ def test_asha_ends_with_every_trial_at_a_rung_or_at_its_end(variant: str, worker
     assert set(lengths) <= {1, 2, 4, 8, 9}
     assert lengths[9] >= 1
     assert sum(lengths.values()) == 8
+    if variant == "promotion":
+        assert lengths[1] <= 4, "the best 1 / eta of a rung are promoted, and who was among them for a while"
 
 
 def test_a_sweep_without_a_folder_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -501,3 +505,59 @@ def test_an_interruption_is_no_end(tmp_path: Path) -> None:
 
     assert isinstance(sweep.record.last, Interrupted)
     assert (Path(sweep.checkpoints.folder(trial.trial_id)) / "evaluation.pt").exists()
+
+
+@pytest.mark.parametrize("rule", [{"type": "screen", "finalists": 1}, {"type": "asha", "variant": "promotion"}, None])
+def test_fewer_trials_than_have_begun_end_the_sweep(tmp_path: Path, rule: dict[str, Any] | None) -> None:
+    """Those that are not asked for any more hold nobody up, and are forgotten when more are asked for again."""
+    clock = Clock()
+    changes: dict[str, Any] = {"early_terminate": rule, "confirm": {"top": 1, "seeds": 2}, "trial": {"flops": "9e9"}}
+    killed = open_sweep(tmp_path, clock=clock, run_cap=4, **changes)
+    Machine(killed, clock, workers=2, answer=lambda trial: Flat(float(trial.trial_id))).run(
+        until=lambda: len(killed.trials) == 4 and killed.trials["0003"].evaluation >= 1
+    )
+    for trial in killed.trials.running:
+        killed.interrupt(trial.trial_id)
+    killed.close()
+
+    smaller = open_sweep(tmp_path, clock=clock, run_cap=2, **changes)
+    simulate(smaller, clock)
+    smaller.settle()
+    assert (smaller.policy.left, smaller.policy.phase) == (0, "over")
+    smaller.close()
+
+    larger = simulate(open_sweep(tmp_path, clock=clock, run_cap=5, **changes), clock)
+    larger.settle()
+    assert (larger.policy.left, larger.policy.phase) == (0, "over")
+
+
+def test_an_error_between_an_evaluation_and_its_verdict_loses_no_verdict(tmp_path: Path) -> None:
+    class Full:
+        def apply(self, event: object, trial: object) -> None:
+            if isinstance(event, Evaluated):
+                raise OSError("disk full")
+
+        def flush(self) -> None: ...
+
+        def close(self) -> None: ...
+
+    sweep = open_sweep(tmp_path, early_terminate=None, run_cap=1)
+    trial = begin(sweep)
+    sweep.record.show_in(Full())
+    with pytest.raises(OSError, match="disk full"):
+        report(sweep, trial, 9, 1.0)
+    sweep.close()
+
+    resumed = open_sweep(tmp_path, early_terminate=None, run_cap=1)
+    assert (resumed.trials[trial.trial_id].state, resumed.policy.left) == ("completed", 0)
+
+
+def test_checkpoints_under_the_name_of_a_new_trial_are_not_its_own(tmp_path: Path) -> None:
+    """A copy of the journal may be older than the checkpoints beside it."""
+    sweep = open_sweep(tmp_path)
+    stale = Path(sweep.checkpoints.folder("0000")) / "evaluation-0001.pt"
+    stale.parent.mkdir(parents=True)
+    stale.write_bytes(b"of another trial")
+    begin(sweep)
+
+    assert not stale.exists()

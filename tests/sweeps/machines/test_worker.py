@@ -11,7 +11,7 @@ import pytest
 import ray
 import torch
 
-from sweeps.machines.worker import GO, QUIT, READY, STOP, Job, Mailbox, Report, SlotConfig, serve, train
+from sweeps.machines.worker import GO, QUIT, STOP, Job, Mailbox, Ready, Report, SlotConfig, serve, train
 from tinystories.config import TrialConfig
 from tinystories.data.dataset import Dataset
 from tinystories.models.size import parameters
@@ -92,7 +92,7 @@ def test_a_share_of_a_gpu_that_only_ray_sees_trains_on_the_cpu(dataset: Dataset,
     ray.get(serving.remote({"mailbox": mailbox, "config": slot(dataset, gpus=0.5)}))
     ready, *reports = answers(mailbox)
 
-    assert ready == READY
+    assert isinstance(ready, Ready)
     assert [report.error for report in reports] == ["", ""]
 
 

@@ -13,7 +13,7 @@ from sweeps.policy.proposals import Proposals
 from sweeps.spec.recipe import Assignment
 from tinystories.models import size
 
-from .methods import BUILTIN, IMPORTED, ONE_SHAPE, PARAMETERS, RATE, spec, train
+from .methods import BUILTIN, IMPORTED, ONE_SHAPE, PARAMETERS, RATE, complete, spec, train
 
 FOLLOWING = ("bayes", "tpe", "cmaes")
 LARGE = {
@@ -122,7 +122,7 @@ def test_a_proposal_that_nobody_begins_changes_nothing(method: str) -> None:
             proposals.report(str(number), 1, 3.0 + number % 5)
         asked.propose()
         for proposals in (asked, silent):
-            proposals.end(str(number), "completed", [2.0 + number % 5])
+            complete(proposals, str(number), 2.0 + number % 5)
 
     assert asked.propose() == silent.propose()
 
@@ -205,7 +205,7 @@ def test_the_random_phase_does_not_grow_with_parallelism(method: str) -> None:
             rates.append(float(proposals.propose()["learning_rate"]))
             proposals.begin(str(number), {"learning_rate": rates[-1]})
         for number, rate in enumerate(rates[:9]):
-            proposals.end(str(number), "completed", [2 + sign * rate])
+            complete(proposals, str(number), 2 + sign * rate)
         asked = []
         for number in range(40, 44):
             asked.append(float(proposals.propose()["learning_rate"]))
@@ -225,7 +225,10 @@ def test_the_region_of_a_failed_trial_is_left_alone_for_a_while(method: str) -> 
         assignment = proposals.propose()
         failed.append(assignment["learning_rate"] > 1e-3)
         proposals.begin(str(number), assignment)
-        proposals.end(str(number), *(("failed",) if failed[-1] else ("completed", [3.0])))  # type: ignore[arg-type]
+        if failed[-1]:
+            proposals.end(str(number), "failed")
+        else:
+            complete(proposals, str(number), 3.0)
 
     assert sum(failed[16:]) <= 0.3 * 24
 
@@ -242,7 +245,7 @@ def test_a_region_that_diverges_is_not_proposed_for_ever(method: str) -> None:
         if diverged[-1]:
             proposals.end(str(number), "diverged")
         else:
-            proposals.end(str(number), "completed", [2 + abs(math.log10(assignment["learning_rate"]) + 3)])
+            complete(proposals, str(number), 2 + abs(math.log10(assignment["learning_rate"]) + 3))
 
     assert sum(diverged[12:]) <= 5, "two fifths of the space would be 5 of 12"
 
@@ -310,6 +313,18 @@ def test_known_evaluations_change_nothing() -> None:
     again.report("1", 1, 30.0)
 
     assert again.forecast(["0", "1"]) == told.forecast(["0", "1"])
+
+
+def test_the_surrogate_keeps_to_the_reported_losses_when_a_trial_is_completed() -> None:
+    """The final value is of all stories, and not of the sample that the other losses are of."""
+    told, other = Proposals(spec()), Proposals(spec())
+    for proposals, final in ((told, 2.0), (other, 20.0)):
+        proposals.begin("0", proposals.propose())
+        for evaluation in range(1, 10):
+            proposals.report("0", evaluation, 2.0 + 1 / evaluation)
+        proposals.end("0", "completed", [final])
+
+    assert told.forecast(["0"]) == other.forecast(["0"])
 
 
 def test_a_resumed_trial_is_forecast_by_all_its_values() -> None:

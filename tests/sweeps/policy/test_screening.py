@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sweeps.machines.simulated import metrics_of
-from sweeps.policy.screening import Screening, Stretch, quotas
+from sweeps.policy.screening import Screening, Stretch
 from sweeps.policy.verdicts import Verdict
+from sweeps.spec.stopping import quotas
 from sweeps.trials import State, Trial
 
 

@@ -1,5 +1,6 @@
 """A sweep is resumed in its folder on other hardware, unless that changes what its trials are compared by."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -83,18 +84,28 @@ def test_a_kill_before_the_journal_was_begun_is_no_other_version(tmp_path: Path)
     folder.spec.write_text(yaml.safe_dump(minimal()), encoding="utf-8")
 
     claim.check_spec(folder, load.parse(minimal()))
-    with pytest.raises(ValueError, match=r"holds another sweep: .*trial\.tokens is 20,000 there and 90,000 here"):
+    with pytest.raises(ValueError, match=r"holds another sweep: (run_cap|trial)"):
         claim.check_spec(folder, load.parse(minimal(trial={"tokens": "90k"})))
 
 
-def test_a_failed_start_leaves_no_folder_behind(tmp_path: Path) -> None:
-    root = tmp_path / "runs/tiny"
+def fail_to_start(root: Path, *, meanwhile: Path | None = None) -> None:
+    with suppress(ValueError), claim.removed_on_error(root):
+        root.mkdir(parents=True)
+        (root / "sweep.log").write_text("", encoding="utf-8")
+        if meanwhile:
+            meanwhile.mkdir()
+        raise ValueError("it cannot")
 
-    def start() -> None:
-        with claim.removed_on_error(root):
-            (root / "checkpoints").mkdir(parents=True)
-            raise ValueError("why")
 
-    with pytest.raises(ValueError, match="why"):
-        start()
+def test_a_start_that_fails_leaves_no_folder(tmp_path: Path) -> None:
+    fail_to_start(tmp_path / "runs/a")
+
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_start_that_fails_leaves_the_folders_of_other_sweeps(tmp_path: Path) -> None:
+    (tmp_path / "before").mkdir()
+    fail_to_start(tmp_path / "before/a")
+    fail_to_start(tmp_path / "runs/a", meanwhile=tmp_path / "runs/b")
+
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")) == ["before", "runs", "runs/b"]

@@ -1,45 +1,15 @@
 """Each sweep runs in a process of its own: W&B reads settings and environment once per process."""
 
-import json
-import os
 import socket
-import subprocess
-import sys
-import textwrap
-from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from sweeps.record.tracking import Tracker
 
+from .wandb_driver import sweep, written
 from .wandb_server import KEY, WandbServer
-
-PRELUDE = """
-import json, os, sys, time
-from pathlib import Path
-from sweeps.record.tracking import Tracker
-from tinystories.metrics import Metrics
-
-def metrics(evaluation, val_loss=2.0):
-    return Metrics(
-        evaluation=evaluation, step=10 * evaluation, tokens=1000 * evaluation, flops=1e6, seconds=1.0,
-        train_loss=2.0, val_loss=val_loss, val_loss_se=0.01,
-        sample_loss=val_loss, val_bpb=1.0, best_val_loss=2.0, learning_rate=1e-3,
-        tokens_per_second=100.0, diverged=val_loss != val_loss,
-    )
-
-def open_tracker(mode="auto"):
-    return Tracker.open(mode, sweep="demo", folder=Path("runs/demo"), project="tinystories", token="abc123")
-
-def run_trial(tracker, trial_id, evaluations):
-    tracker.start(trial_id, {"depth": 2}, evaluations[0] > 1)
-    for evaluation in evaluations:
-        tracker.log(trial_id, metrics(evaluation))
-    tracker.end(trial_id, "completed", {"best_val_loss": 2.0})
-"""
 
 
 @pytest.fixture
@@ -47,45 +17,6 @@ def server() -> Iterator[WandbServer]:
     server = WandbServer()
     yield server
     server.close()
-
-
-def sweep(folder: Path, code: str, status: int = 0, **variables: str) -> Any:
-    """Run `code` as a driver would in `folder`; what it prints, read as JSON."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("WANDB")}
-    own = {f"WANDB_{name}_DIR": str(folder / ".wandb") for name in ("CACHE", "CONFIG", "DATA")}
-    done = subprocess.run(
-        [sys.executable, "-c", PRELUDE + textwrap.dedent(code)],
-        cwd=folder,
-        env={**environment, **own, "HOME": str(folder), "WANDB_ERROR_REPORTING": "false", **variables},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == status, done.stderr
-    assert "Traceback" not in done.stderr
-    return json.loads(done.stdout) if done.stdout else None
-
-
-def written(folder: Path, pattern: str = "offline-run-*") -> list[dict[str, Any]]:
-    """What the runs on disk hold, in the order of their start."""
-    runs = [read_run(path) for path in (folder / "runs/demo/wandb").glob(pattern)]
-    return sorted(runs, key=lambda run: run["start_time"])
-
-
-def read_run(path: Path) -> dict[str, Any]:
-    tool = [Path(sys.executable).with_name("wandb"), "leet", "inspect", "--json", path]
-    lines = subprocess.run(tool, capture_output=True, check=True, timeout=60).stdout.splitlines()
-    records: dict[str, list[Any]] = defaultdict(list)
-    for record in map(json.loads, lines):
-        records[record["type"]].append(record.get(record["type"]))
-    run = records["run"][-1]
-    return {
-        **run,
-        "config": {name: value for name, value in run["config"]["update"].items() if name != "_wandb"},
-        "rows": [row["item"] for row in records["history"]],
-        "summary": {name: value for part in records["summary"] for name, value in part["update"].items()},
-        "exit_code": [record.get("exit_code", 0) for record in records["exit"]],
-    }
 
 
 def test_every_trial_becomes_one_run_with_its_config_rows_tag_and_exit_code(tmp_path: Path) -> None:
@@ -149,7 +80,7 @@ def test_a_resumed_trial_continues_its_run_after_the_driver_was_killed(tmp_path:
         tmp_path,
         """
         tracker = open_tracker("offline")
-        run_trial(tracker, "t1", [2, 3])
+        run_trial(tracker, "t1", [2, 3], known=[1])
         tracker.close()
         """,
     )
@@ -157,7 +88,8 @@ def test_a_resumed_trial_continues_its_run_after_the_driver_was_killed(tmp_path:
     killed, resumed = written(tmp_path)
 
     assert killed["run_id"] == resumed["run_id"]
-    assert [row["evaluation"] for row in killed["rows"] + resumed["rows"]] == [1, 2, 3]
+    assert [row["evaluation"] for row in killed["rows"]] == [1]
+    assert [row["evaluation"] for row in resumed["rows"]] == [1, 2, 3], "anew, as the killed one may lack its last rows"
     assert resumed["tags"] == ["completed"]
 
 
@@ -173,7 +105,7 @@ def test_online_each_trial_is_one_run_and_a_resumed_one_keeps_its_rows(tmp_path:
         """
     second = """
         tracker = open_tracker()
-        run_trial(tracker, "t2", [2, 3])
+        run_trial(tracker, "t2", [2, 3], known=[1, 2])
         tracker.close()
         """
 
@@ -370,3 +302,11 @@ def test_an_unknown_mode_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     monkeypatch.setenv("WANDB_MODE", "maybe")
     with pytest.raises(ValueError, match="WANDB_MODE 'maybe' is not one of"):
         Tracker.open(sweep="demo", folder=tmp_path, project="p", token="abc123")
+
+
+def test_nobody_else_changes_the_mode(tmp_path: Path) -> None:
+    """The login on the tracker's own thread would change it back."""
+    tracker = Tracker.open("disabled", sweep="demo", folder=tmp_path, project="p", token="abc123")
+
+    with pytest.raises(AttributeError):
+        tracker.mode = "online"  # type: ignore[misc]

@@ -1,5 +1,6 @@
 """Sweeps that ask for the same are equal, and what others ask for differently is said in plain words."""
 
+import random
 from typing import Any
 
 import pytest
@@ -31,6 +32,7 @@ def reordered(raw: Any) -> Any:
         {"early_terminate": None, "trials_per_gpu": "auto", "description": "the same"},
         {"parameters": {**minimal()["parameters"], "context": {"value": 256}}},
         {"parameters": {"all": {"parameters": minimal()["parameters"]}}},
+        {"parameters": {name: {"values": entry["values"][::-1]} for name, entry in minimal()["parameters"].items()}},
     ],
 )
 def test_the_same_said_otherwise_is_equal(changes: dict[str, Any]) -> None:
@@ -40,6 +42,33 @@ def test_the_same_said_otherwise_is_equal(changes: dict[str, Any]) -> None:
     assert load.parse(reordered(minimal(**changes))) == spec()
     assert canonical(other) == canonical(spec())
     assert differences(spec(), other) == []
+
+
+@pytest.mark.parametrize("name", ["dtype", "batch_size"])
+def test_lists_are_the_same_in_any_order_with_the_weights_of_their_values(name: str) -> None:
+    values = {"dtype": ["float32", "auto", "bfloat16"], "batch_size": [8, 16, 4]}[name]
+    weights = [0.5, 0.2, 0.3]
+    first, second = (
+        spec(parameters={**minimal()["parameters"], name: {"values": chosen, "probabilities": likely}})
+        for chosen, likely in ((values, weights), (values[::-1], weights[::-1]))
+    )
+    moved = spec(parameters={**minimal()["parameters"], name: {"values": values[::-1], "probabilities": weights}})
+
+    assert first == second
+    assert differences(first, second) == []
+    assert [first.space.sample(random.Random(seed)) for seed in range(5)] == [
+        second.space.sample(random.Random(seed)) for seed in range(5)
+    ]
+    assert len(differences(first, moved)) == 1
+
+
+def test_the_order_of_a_list_is_that_of_a_grid() -> None:
+    turned = {**minimal()["parameters"], "depth": {"values": [2, 1]}}
+
+    assert spec(parameters=turned, method="grid").space.shapes[0]["depth"] == 2
+    assert differences(spec(method="grid"), spec(parameters=turned, method="grid")) == [
+        "parameters.depth is 1, 2 there and 2, 1 here"
+    ]
 
 
 @pytest.mark.parametrize(

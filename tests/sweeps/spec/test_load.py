@@ -274,7 +274,7 @@ def test_a_number_of_trials_for_a_gpu_that_means_nothing_is_refused(value: str |
         ({"trial": {"tokens": 1, "seed": -1}}, "trial.seed -1 is not among 0 to"),
         ({"trial": {"tokens": 1, "flops": 2}}, "exactly one budget among tokens, flops, seconds; given: tokens, flops"),
         ({"trial": 3}, "trial 3 must be a mapping"),
-        ({"method": "tpo"}, "method 'tpo' is not one of bayes, tpe, random, grid, gp, .*, nor module:Class"),
+        ({"method": "tpo"}, "method 'tpo' is not one of bayes, random, grid, tpe, gp, .*, nor module:Class"),
         ({"method": "grid", "parameters": RATE}, "method grid: learning_rate has no end of values; give its values"),
         ({"sampler": {"seed": 1}}, "sampler: arguments for a sampler of Optuna, which method bayes is not"),
         ({"method": "tpe", "sampler": 3}, "sampler 3 must be a mapping"),

@@ -86,7 +86,7 @@ def test_a_search_over_shape_and_recipe_is_taken(tmp_path: Path) -> None:
         "heads": Choice(values=(1, 2, 4)),
         "learning_rate": Range(low=1e-4, high=1e-2, log=True),
         "warmup": Range(low=0.0, high=0.1),
-        "dtype": Choice(values=("float32", "bfloat16")),
+        "dtype": Choice(values=("bfloat16", "float32")),
     }
     assert (spec.trial.context, spec.budget, spec.rungs, spec.notes) == (64, 200_000, (3,), ())
 
