@@ -38,25 +38,30 @@ REAL = '''
 import csv, json, sys
 from pathlib import Path
 
-from sweeps.machines.worker import Report, SlotConfig
-from tinystories.metrics import Metrics
-
 
 def train(job, dataset, config):
+    from sweeps.machines.worker import Report
+    from tinystories.metrics import Metrics
+
     with open(Path(config.storage) / "../table.csv") as file:
         rows = [row for row in csv.DictReader(file) if row["config"] == f"{job.config.depth}-{job.config.heads}"]
     for number, row in enumerate(rows, start=1):
         loss = float(row["val_loss"])
         yield Report(metrics=Metrics(
             evaluation=number, step=number, tokens=int(row["tokens"]), flops=float(row["flops"]),
-            seconds=float(row["seconds"]), train_loss=loss, val_loss=loss, val_bpb=loss, best_val_loss=loss,
+            seconds=float(row["seconds"]), train_loss=loss, val_loss=loss, val_loss_se=0.01, sample_loss=loss,
+            val_bpb=loss, best_val_loss=loss,
             learning_rate=1e-3, tokens_per_second=1e3, diverged=loss != loss,
         ))
 
 
 if __name__ == "__main__":
+    from sweeps.machines import cluster
+
+    cluster.connect(None)  # before anything imports Ray
     from sweeps import showing
-    from sweeps.machines import cluster, tuning
+    from sweeps.machines import tuning
+    from sweeps.machines.worker import SlotConfig
     from sweeps.record.folder import RunFolder
     from sweeps.record.tracking import Tracker
     from sweeps.spec import load
@@ -64,8 +69,7 @@ if __name__ == "__main__":
     from tinystories.data.dataset import open_dataset
 
     folder, data = Path(sys.argv[1]), open_dataset(Path(sys.argv[2]))
-    cluster.connect(None)
-    for name, raw in json.loads((folder / "specs.json").read_text()).items():
+    for name, raw in json.loads((folder / "specs.json").read_text(encoding="utf-8")).items():
         run = RunFolder(folder / name)
         run.root.mkdir()
         sweep = Sweep(load.parse(raw), run, vocab_size=data.vocab_size, checkpoints=str(run.checkpoints))
