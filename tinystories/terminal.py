@@ -32,8 +32,8 @@ def run(main: Callable[[], int], *, needs_reader: bool = False) -> int:
         sys.stdout = open_stream(1, sys.stdout, needs_reader=needs_reader)
     if sys.stderr is not None:
         sys.stderr = open_stream(2, sys.stderr)
-    status = main()
     try:
+        status = main()
         if sys.stdout is not None:
             sys.stdout.flush()
     except OSError as error:  # the output goes into a file, and the disk is full
