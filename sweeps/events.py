@@ -210,7 +210,10 @@ def _typed(kind: Any, value: Any, name: str) -> Any:
     if kind is float:
         if isinstance(value, bool) or not isinstance(value, int | float | str):
             raise ValueError(f"{name} {value!r} is not a number")
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            raise ValueError(f"{name} has too many digits for a number") from None
     if get_args(kind) and all(isinstance(choice, str) for choice in get_args(kind)):
         if value not in get_args(kind):
             raise ValueError(f"{name} {value!r} is not one of {', '.join(get_args(kind))}")

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 
 from tinystories import terminal
 
@@ -26,7 +25,7 @@ from sweeps.record.record import read_trials
 from sweeps.record.rows import Rows
 from sweeps.record.tables import MEASURED, Result, ranked
 from sweeps.report.card import model_card, predict_command
-from sweeps.spec import load
+from sweeps.spec import document, load
 from tinystories import checkpoint, exported, storage
 from tinystories import options as types
 from tinystories.checkpoint import Checkpoint
@@ -96,7 +95,7 @@ def export(run: Path, out: Path, *, trial: str | None = None, data: str | None =
     if dataset.fingerprint != saved.data_fingerprint:
         raise ValueError(f"{dataset.folder} holds other data than trial {result.trial_id} was trained on; see --data")
     _require_replaceable(out)
-    spec = yaml.safe_load(folder.spec.read_text(encoding="utf-8"))
+    spec = document.read(folder.spec)
     with locked(out), staged(out) as aside:
         with _one_kind_of_error(f"trial {result.trial_id} cannot be exported to {out}"):
             exported.write(_model(saved), dataset.folder / TOKENIZER, aside)
@@ -162,7 +161,7 @@ def _results(folder: RunFolder) -> list[Result]:
     if not folder.spec.exists():
         raise ValueError(f"{folder.root} is not the run folder of a sweep; give runs/NAME")
     require_journal(folder)
-    spec = load.parse(yaml.safe_load(folder.spec.read_text(encoding="utf-8")))
+    spec = load.parse(document.read(folder.spec))
     return Rows(spec, vocab_size=1, root=str(folder.root)).table(read_trials(folder))
 
 

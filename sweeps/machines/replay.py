@@ -14,13 +14,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from sweeps.machines.simulated import Clock, Machine, metrics_of
 from sweeps.record.folder import RunFolder
 from sweeps.record.record import read_trials
-from sweeps.spec import load
+from sweeps.spec import document, load
 from sweeps.spec.recipe import Assignment, Value, read_cell
 from sweeps.spec.schema import Spec
 from sweeps.sweep import Sweep
@@ -197,7 +196,7 @@ def _sweep_rows(path: Path) -> Iterator[Row]:
     folder = RunFolder(path)
     if not folder.journal.exists():
         raise FileNotFoundError(f"--replay {path}: a folder without journal.jsonl is no run folder")
-    original = load.parse(yaml.safe_load(folder.spec.read_text(encoding="utf-8")))
+    original = load.parse(document.read(folder.spec))
     for trial in read_trials(folder).values():
         config = asdict(original.trial_config(trial.trained))
         for metrics in trial.evaluations:

@@ -12,7 +12,7 @@ import yaml
 
 from sweeps.record import software
 from sweeps.record.folder import RunFolder
-from sweeps.spec import load
+from sweeps.spec import document, load
 from sweeps.spec.corpus import Data
 from sweeps.spec.differences import differences
 from sweeps.spec.schema import Spec
@@ -29,17 +29,34 @@ def storage_location(folder: RunFolder, wanted: str | None) -> str | None:
     """Where the sweep's checkpoints go: as asked for, or where they went before; None: into the run folder.
 
     Raises:
-        ValueError: the sweep was begun with another storage, or a URI names nothing but a scheme.
+        ValueError: the sweep was begun with another storage, or a URI names nothing but a scheme, or the record of
+            it is damaged.
     """
     if wanted and storage.is_uri(wanted) and not wanted.partition("://")[2].strip("/"):
         raise ValueError(f"--storage {wanted} names no place; allowed: a folder, or a URI such as s3://bucket/folder")
     location = wanted and (wanted.rstrip("/") if storage.is_uri(wanted) else os.path.abspath(wanted))
     if not folder.origin.exists():
         return location
-    before: str | None = json.loads(folder.origin.read_text(encoding="utf-8"))["storage"]
+    before = _origin(folder)["storage"]
     if location and location != before:
         raise ValueError(f"--storage {wanted}: {folder.root} was begun with {before or 'no storage'}; leave it so")
     return before
+
+
+def _origin(folder: RunFolder) -> dict[str, str | None]:
+    """What the folder belongs to, as `claim` wrote it down.
+
+    Raises:
+        ValueError: the file is damaged.
+    """
+    try:
+        origin = json.loads(folder.origin.read_text(encoding="utf-8"))
+        known = {key: origin[key] for key in ("location", "tokenizer", "fingerprint", "storage")}
+        if not all(isinstance(value, str) or (key == "storage" and value is None) for key, value in known.items()):
+            raise TypeError
+    except (ValueError, LookupError, TypeError):
+        raise ValueError(f"{folder.origin} is damaged; restore the file, or give another --name") from None
+    return known
 
 
 def check_spec(folder: RunFolder, spec: Spec) -> None:
@@ -52,8 +69,9 @@ def check_spec(folder: RunFolder, spec: Spec) -> None:
         return
     if folder.results.exists() or folder.study.exists():
         require_journal(folder)
+    written = document.read(folder.spec)
     try:
-        earlier = load.parse(yaml.safe_load(folder.spec.read_text(encoding="utf-8")))
+        earlier = load.parse(written)
     except ValueError as error:
         raise ValueError(f"{folder.root} holds a sweep of another version ({error}); give another --name") from None
     changeable = FREE_TO_CHANGE
@@ -64,16 +82,19 @@ def check_spec(folder: RunFolder, spec: Spec) -> None:
 
 
 def require_journal(folder: RunFolder) -> None:
-    """Refuse a run folder of an older version.
+    """Refuse a run folder of an older version, and one whose journal has lost all that it held.
 
     Raises:
-        ValueError: it has no journal.
+        ValueError: it has no journal, or one without a whole line.
     """
     if not folder.journal.exists():
         raise ValueError(
             f"{folder.root} was begun by version 0.1, whose run folders have no journal.jsonl; finish it with that "
             "version, or give another --name"
         )
+    with open(folder.journal, "rb") as file:
+        if not file.readline().endswith(b"\n"):
+            raise ValueError(f"{folder.journal} has no whole line; restore the file, or give another --name")
 
 
 def check_data(folder: RunFolder, data: Data) -> None:
@@ -84,7 +105,7 @@ def check_data(folder: RunFolder, data: Data) -> None:
     """
     if not folder.origin.exists():
         return
-    before = json.loads(folder.origin.read_text(encoding="utf-8"))
+    before = _origin(folder)
     if before["fingerprint"] != data.fingerprint:
         raise ValueError(
             f"{data.location} (tokenizer {data.tokenizer}) is not the data that {folder.root} was begun with: "

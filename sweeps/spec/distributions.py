@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import sys
 from collections.abc import Callable
 from typing import Any, get_args
 
@@ -12,7 +13,7 @@ from sweeps.spec.sweep_file import Parameter
 MOST_WEIGHTED = 1000
 """Values that an uneven distribution with a step may have."""
 MOST_SIZES = 10_000
-"""Values of depth, width or heads: shapes are listed."""
+"""Values of depth, width or heads, and of a range with a step that is no whole number: they are listed."""
 DENSITIES = {"normal": ("mu", "sigma"), "log_normal": ("mu", "sigma"), "beta": ("a", "b")}
 DEFAULTS = {"normal": (0.0, 1.0), "log_normal": (0.0, 1.0), "beta": (1.0, 1.0)}
 EXPONENTS = ("log_uniform", "inv_log_uniform")
@@ -28,6 +29,13 @@ def searched(name: str, entry: Parameter, accepts: Accepts) -> Choice | Range:
         ValueError: the entry contradicts itself, or holds values that no trial can have.
     """
     where = f"parameters.{name}"
+    try:
+        return _searched(name, entry, where, accepts)
+    except OverflowError:
+        raise ValueError(f"{where}: goes beyond the largest number, {sys.float_info.max:.1e}") from None
+
+
+def _searched(name: str, entry: Parameter, where: str, accepts: Accepts) -> Choice | Range:
     given = entry.model_fields_set
     distribution = entry.distribution or _default(name, entry, where)
     if entry.value is not None:
@@ -113,6 +121,8 @@ def _range(name: str, entry: Parameter, distribution: str, where: str, accepts: 
     if log:
         return _weighted(low, high, step, math.log, where)
     steps = math.floor((high - low) / step + 1e-9)
+    if kind(name) is not int and steps >= MOST_SIZES:
+        raise ValueError(f"{where}: {steps + 1:,} values; allowed: up to {MOST_SIZES:,}, with a larger q if need be")
     if steps < 1:
         raise ValueError(f"{where}.q {step}: a step that is no longer than from min {low} to max {high}")
     return Range(low=low, high=round(low + steps * step, 12), step=step)

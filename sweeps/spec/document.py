@@ -47,6 +47,12 @@ def _number(loader: _Loader, node: yaml.ScalarNode) -> Any:
     return loader.construct_yaml_float(node)
 
 
+def _truth(loader: _Loader, node: yaml.ScalarNode) -> bool:
+    if not BOOLEAN.fullmatch(node.value):  # only a tag leads here then
+        raise ValueError(f"line {node.start_mark.line + 1}: {node.value} is neither true nor false")
+    return loader.construct_yaml_bool(node)
+
+
 def _loader() -> type[_Loader]:
     """Resolves true and false alone as booleans."""
     boolean = "tag:yaml.org,2002:bool"
@@ -56,6 +62,7 @@ def _loader() -> type[_Loader]:
     }
     _Loader.add_implicit_resolver(boolean, re.compile(f"^(?:{BOOLEAN.pattern})$"), list("tTfF"))
     _Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
+    _Loader.add_constructor(boolean, _truth)
     for kind in ("int", "float"):
         _Loader.add_constructor(f"tag:yaml.org,2002:{kind}", _number)
     return _Loader

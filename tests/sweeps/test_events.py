@@ -103,6 +103,7 @@ EVALUATED = to_line(Evaluated(trial_id="0000", at=0, metrics=METRICS, checkpoint
         (line(at="soon"), "soon"),
         (line(at=True), "at True is not a number"),
         (line(at=None), "at None is not a number"),
+        (line(at=10**400), "at has too many digits for a number"),
         (to_line(Proposed(trial_id="0000", at=0, assignment={})).replace("search", "fun"), "stage 'fun' is not one of"),
         (to_line(Proposed(trial_id="0000", at=0, assignment={})).replace("{}", "[]"), "assignment"),
         (to_line(Proposed(trial_id="0000", at=0, assignment={"depth": 1})).replace(": 1}", ": []}"), "assignment"),

@@ -79,6 +79,35 @@ def test_a_run_folder_of_version_0_1_is_refused_in_one_line(tmp_path: Path, left
     assert str(folder.root) in str(refused.value)
 
 
+@pytest.mark.parametrize("content", ["", "[", "[]\n", "3\n"])
+def test_a_damaged_copy_of_the_sweep_is_refused_by_its_name(tmp_path: Path, content: str) -> None:
+    folder = begun(tmp_path, {"tokens": "20k"})
+    folder.spec.write_text(content, encoding="utf-8")
+
+    with pytest.raises(ValueError, match=r"spec\.yaml: (not YAML|a sweep is a mapping)"):
+        claim.check_spec(folder, load.parse(minimal()))
+
+
+@pytest.mark.parametrize("content", ["", "\udcff", "[]", "{}", "3", "null", '{"storage": 3}'])
+def test_a_damaged_record_of_where_checkpoints_are_is_refused_by_its_name(tmp_path: Path, content: str) -> None:
+    folder = begun(tmp_path, {"tokens": "20k"})
+    folder.origin.write_bytes(content.encode("utf-8", "surrogateescape"))
+
+    with pytest.raises(ValueError, match=r"origin\.json is damaged; restore the file, or give another --name$"):
+        claim.storage_location(folder, None)
+
+
+@pytest.mark.parametrize("content", [b"", b'{"event": "jour', bytes(4096)])
+def test_an_emptied_journal_does_not_begin_again_over_results(tmp_path: Path, content: bytes) -> None:
+    folder = begun(tmp_path, {"tokens": "20k"})
+    write_results(folder.results, [RESULT])
+    folder.journal.write_bytes(content)
+
+    with pytest.raises(ValueError, match=r"journal\.jsonl has no whole line; restore the file"):
+        claim.check_spec(folder, load.parse(minimal(trial={"tokens": "20k"})))
+    assert folder.journal.read_bytes() == content
+
+
 def test_a_kill_before_the_journal_was_begun_is_no_other_version(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     folder.spec.write_text(yaml.safe_dump(minimal()), encoding="utf-8")

@@ -170,6 +170,15 @@ def test_what_no_trial_can_have_is_cut_off_a_distribution() -> None:
             "must be above 0 on a logarithmic",
         ),
         ({"batch_size": {"min": "few", "max": 9}}, "parameters.batch_size.min 'few' is not a number"),
+        (
+            {"batch_size": {"distribution": "log_uniform", "min": 1000, "max": 2000}},
+            r"parameters.batch_size: goes beyond the largest number, 1.8e\+308",
+        ),
+        ({"weight_decay": {"distribution": "log_normal", "mu": 1000}}, "goes beyond the largest number"),
+        (
+            {"weight_decay": {"distribution": "int_uniform", "min": 1, "max": 1e12}},
+            "parameters.weight_decay: 1,000,000,000,000 values; allowed: up to 10,000, with a larger q if need be",
+        ),
         ({"batch_size": 3}, "parameters.batch_size 3 must be a mapping"),
         ({"batch_size": {"values": 3}}, "parameters.batch_size.values 3 must be a list"),
     ],

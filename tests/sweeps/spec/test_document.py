@@ -19,6 +19,7 @@ from sweeps.spec import document
         ("hours: 1:30", "line 1: 1:30 would be read as a number to the base of 60; quote it, or write it out"),
         ("hours: 1:30.5", "line 1: 1:30.5 would be read as a number to the base of 60"),
         ("? [a, b]\n: 1", "line 1: a key must be text"),
+        ("a:\n- !!bool on", "line 2: on is neither true nor false"),
         ("a: [", "not YAML"),
         ("a: &x [*x]", "not YAML|unknown"),
     ],
