@@ -151,6 +151,7 @@ def _prepare(options: argparse.Namespace, stack: ExitStack) -> Session | int:
         stack.enter_context(folder.locked())
         mirror = Mirror(folder, location and f"{location}/{spec.name}")
         mirror.fetch()
+        claim.require_whole(folder)
         claim.check_spec(folder, asked)
         claim.check_data(folder, data)
         claim.claim(folder, raw, data, location)

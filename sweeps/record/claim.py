@@ -89,12 +89,23 @@ def require_journal(folder: RunFolder) -> None:
     """
     if not folder.journal.exists():
         raise ValueError(
-            f"{folder.root} was begun by version 0.1, whose run folders have no journal.jsonl; finish it with that "
-            "version, or give another --name"
+            f"{folder.root} has no journal.jsonl: version 0.1 began it, whose folders have none (finish it with that "
+            "version), or the file is lost (restore it); or give another --name"
         )
     with open(folder.journal, "rb") as file:
         if not file.readline().endswith(b"\n"):
             raise ValueError(f"{folder.journal} has no whole line; restore the file, or give another --name")
+
+
+def require_whole(folder: RunFolder) -> None:
+    """Refuse a run folder whose journal tells of a sweep, but which no longer says of which sweep and data.
+
+    Raises:
+        ValueError: names the file that is missing.
+    """
+    for file in (folder.spec, folder.origin):
+        if folder.journal.exists() and not file.exists():
+            raise ValueError(f"{file} is missing; restore the file, or give another --name")
 
 
 def check_data(folder: RunFolder, data: Data) -> None:

@@ -327,7 +327,7 @@ def test_folders_may_have_any_name(
         ),
         (lambda run: None, ["--trial", "0007"], "trial '0007' has no usable checkpoint; trials that have one: 0000"),
         (lambda run: None, ["--data", "nowhere"], "nowhere"),
-        (lambda run: (run / "journal.jsonl").unlink(), [], "was begun by version 0.1"),
+        (lambda run: (run / "journal.jsonl").unlink(), [], "version 0.1 began it"),
         (lambda run: (run / "journal.jsonl").write_text("{}", encoding="utf-8"), [], "has no whole line"),
         (lambda run: (run / "spec.yaml").write_text("[", encoding="utf-8"), [], "spec.yaml: not YAML"),
         (lambda run: (run / "spec.yaml").write_text("", encoding="utf-8"), [], "spec.yaml: a sweep is a mapping"),

@@ -54,7 +54,7 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     running = Running(process.pid, folder)
     try:
         processes.wait_for(
-            lambda: process.poll() is not None or bool(read_curves(folder / "runs/open/curves.csv")), seconds=120
+            lambda: process.poll() is not None or bool(read_curves(folder / "runs/open/curves.csv")), seconds=240
         )
         assert process.poll() is None, processes.finish(process)
         yield running
@@ -91,7 +91,7 @@ def test_the_runtime_environment_agent_refuses_who_has_no_token(sweep: Running) 
 
 def _submit(port: int, path: str) -> int | None:
     """The status that a job without a token is answered with."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         connection.request("POST", path, json.dumps({"entrypoint": "true"}), {"Content-Type": "application/json"})
         return connection.getresponse().status

@@ -73,7 +73,7 @@ def test_a_run_folder_of_version_0_1_is_refused_in_one_line(tmp_path: Path, left
     folder.spec.write_text(yaml.safe_dump(minimal()), encoding="utf-8")
     write_results(tmp_path / left, [RESULT])
 
-    with pytest.raises(ValueError, match=r"version 0\.1, .* no journal\.jsonl; .*, or give another --name$") as refused:
+    with pytest.raises(ValueError, match=r"no journal\.jsonl: version 0\.1 began it, .*; or give another --name$") as refused:
         claim.check_spec(folder, load.parse(minimal()))
     assert "\n" not in str(refused.value)
     assert str(folder.root) in str(refused.value)
@@ -138,3 +138,14 @@ def test_a_start_that_fails_leaves_the_folders_of_other_sweeps(tmp_path: Path) -
     fail_to_start(tmp_path / "runs/a", meanwhile=tmp_path / "runs/b")
 
     assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")) == ["before", "runs", "runs/b"]
+
+
+@pytest.mark.parametrize("lost", ["spec.yaml", "origin.json"])
+def test_a_journal_of_an_unknown_sweep_is_refused(tmp_path: Path, lost: str) -> None:
+    folder = begun(tmp_path, {"tokens": "20k"})
+    folder.origin.write_text("{}", encoding="utf-8")
+    claim.require_whole(folder)
+    (tmp_path / lost).unlink()
+
+    with pytest.raises(ValueError, match=f"{lost} is missing; restore the file"):
+        claim.require_whole(folder)
