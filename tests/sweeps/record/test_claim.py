@@ -73,7 +73,9 @@ def test_a_run_folder_of_version_0_1_is_refused_in_one_line(tmp_path: Path, left
     folder.spec.write_text(yaml.safe_dump(minimal()), encoding="utf-8")
     write_results(tmp_path / left, [RESULT])
 
-    with pytest.raises(ValueError, match=r"no journal\.jsonl: version 0\.1 began it, .*; or give another --name$") as refused:
+    with pytest.raises(
+        ValueError, match=r"no journal\.jsonl: version 0\.1 began it, .*; or give another --name$"
+    ) as refused:
         claim.check_spec(folder, load.parse(minimal()))
     assert "\n" not in str(refused.value)
     assert str(folder.root) in str(refused.value)
