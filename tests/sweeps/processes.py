@@ -117,8 +117,8 @@ def _sockets(pid: int) -> list[str]:
     """Inodes of a process's sockets; none of one that has ended."""
     found = []
     try:
-        for descriptor in os.scandir(f"/proc/{pid}/fd"):
-            if match := re.fullmatch(r"socket:\[(\d+)\]", os.readlink(descriptor.path)):
+        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+            if match := re.fullmatch(r"socket:\[(\d+)\]", os.readlink(descriptor)):
                 found.append(match[1])
     except (FileNotFoundError, ProcessLookupError):
         pass
