@@ -178,13 +178,17 @@ def from_line(line: str) -> Event:
     """The event that a line says.
 
     Raises:
-        ValueError: it is not JSON, or not an event with exactly the fields of its kind.
+        ValueError: it is not JSON, or not an event with exactly the fields of its kind, or one of its own numbers is
+            negative or not finite; those of an evaluation may be, as where a trial diverges.
     """
     raw = json.loads(line)
     name = raw.pop("event", None) if isinstance(raw, dict) else None
     if not isinstance(name, str) or name not in KINDS:
         raise ValueError(f"no event of this version: {line[:80]!r}")
     event: Event = _record(KINDS[name], raw)
+    for name, kind in TYPES[type(event)].items():
+        if kind in (float, int) and not 0 <= getattr(event, name) < math.inf:
+            raise ValueError(f"{name} {getattr(event, name)!r} is not a finite number of at least 0")
     return event
 
 

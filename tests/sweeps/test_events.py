@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sweeps.events import (
     KINDS,
     Began,
+    Closed,
     Evaluated,
     Event,
     Failed,
@@ -30,19 +31,20 @@ from .examples import METRICS
 NAMES = st.integers(0, 10**6).map("{:04d}".format)
 NUMBERS = st.floats(allow_nan=False)
 """Infinite ones too; NaN is not equal to itself, and has a test of its own."""
+POSITIVE = st.floats(min_value=0, allow_infinity=False)
 TEXTS = st.text(max_size=20)
 VALUES = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
 STRATEGIES: dict[str, st.SearchStrategy[Any]] = {
     "trial_id": NAMES,
-    "at": NUMBERS,
+    "at": POSITIVE,
     "assignment": st.dictionaries(TEXTS, VALUES, max_size=3),
     "stage": st.sampled_from(["search", "confirm"]),
-    "gpu_share": NUMBERS,
+    "gpu_share": POSITIVE,
     "checkpoint": TEXTS,
     "error": TEXTS,
     "run_id": TEXTS,
-    "seconds": NUMBERS,
-    "gpu_seconds": NUMBERS,
+    "seconds": POSITIVE,
+    "gpu_seconds": POSITIVE,
     "trials": st.integers(0, 10**6),
     "metrics": st.builds(
         Metrics,
@@ -103,6 +105,10 @@ EVALUATED = to_line(Evaluated(trial_id="0000", at=0, metrics=METRICS, checkpoint
         (line(at="soon"), "soon"),
         (line(at=True), "at True is not a number"),
         (line(at=None), "at None is not a number"),
+        (line(at="nan"), "at nan is not a finite number of at least 0"),
+        (line(gpu_share="inf"), "gpu_share inf is not a finite"),
+        (line(gpu_share=-1), "gpu_share -1.0 is not a finite"),
+        (to_line(Closed(at=1.0, trials=-1)), "trials -1 is not a finite"),
         (line(at=10**400), "at has too many digits for a number"),
         (to_line(Proposed(trial_id="0000", at=0, assignment={})).replace("search", "fun"), "stage 'fun' is not one of"),
         (to_line(Proposed(trial_id="0000", at=0, assignment={})).replace("{}", "[]"), "assignment"),
