@@ -22,6 +22,12 @@ from tinystories.step import Step
 from tinystories.trainer import Trainer
 
 
+@pytest.fixture(autouse=True)
+def no_compiled_code() -> None:
+    """Torch compiles a function for a limited number of cases in a process, and other tests have used some."""
+    torch.compiler.reset()
+
+
 def make_trial(**changes: object) -> TrialConfig:
     """A trial of 32 updates: 16 sequences of 32 tokens each time, so 512 tokens."""
     shape = {"depth": 2, "width": 16, "heads": 2, "context": 32, "window": 8}
